@@ -1,0 +1,33 @@
+"""Reverse-mode automatic differentiation of NumPy programs on a recorded graph."""
+
+from autograd import ops as ops
+from autograd.gradcheck import GradcheckError, gradcheck
+from autograd.primitive import each, primitive
+from autograd.recording import no_grad, scope
+from autograd.tensor import Tensor
+from autograd.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+
+__all__ = [
+    "GradcheckError",
+    "Tensor",
+    "each",
+    "grad",
+    "gradcheck",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "no_grad",
+    "primitive",
+    "scope",
+    "value_and_grad",
+    "vjp",
+]

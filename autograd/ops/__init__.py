@@ -1,0 +1,88 @@
+"""The ops, one file per family, bound here to Tensor's operators and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autograd.backward import backward
+from autograd.ops import constants, elementwise, indexing, linear_algebra, reductions, shaping
+from autograd.tensor import Tensor
+
+
+def _reflected(op: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda b, a: op(a, b)
+
+
+def _power(x: Any, exponent: Any) -> Any:
+    """Return x ** exponent, squares by the op that is made for them."""
+    if type(exponent) in (int, float) and exponent == 2:
+        return elementwise.square(x)
+    return elementwise.power(x, exponent)
+
+
+def _reducing(op: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
+        return op(self, axis=axis, keepdims=keepdims)
+
+    return method
+
+
+def _spreading(op: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tensor, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+        return op(self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    return method
+
+
+def _several(values: tuple[Any, ...]) -> Any:
+    """Return the arguments of t.reshape(2, 3) and of t.reshape((2, 3)) as one tuple."""
+    return values[0] if len(values) == 1 else values
+
+
+_methods: dict[str, Any] = {
+    "backward": backward,
+    "__add__": elementwise.add,
+    "__radd__": _reflected(elementwise.add),
+    "__sub__": elementwise.subtract,
+    "__rsub__": _reflected(elementwise.subtract),
+    "__mul__": elementwise.multiply,
+    "__rmul__": _reflected(elementwise.multiply),
+    "__truediv__": elementwise.divide,
+    "__rtruediv__": _reflected(elementwise.divide),
+    "__pow__": _power,
+    "__rpow__": _reflected(elementwise.power),
+    "__matmul__": linear_algebra.matmul,
+    "__rmatmul__": _reflected(linear_algebra.matmul),
+    "__neg__": elementwise.negative,
+    "__pos__": elementwise.positive,
+    "__abs__": elementwise.absolute,
+    "__lt__": constants.less,
+    "__le__": constants.less_equal,
+    "__gt__": constants.greater,
+    "__ge__": constants.greater_equal,
+    "__eq__": constants.equal,
+    "__ne__": constants.not_equal,
+    "__getitem__": indexing.getitem,
+    "T": property(shaping.transpose, doc="The axes reversed."),
+    "astype": lambda self, dtype: elementwise.astype(self, dtype=dtype),
+    "sum": _reducing(reductions.sum),
+    "mean": _reducing(reductions.mean),
+    "prod": _reducing(reductions.prod),
+    "max": _reducing(reductions.max),
+    "min": _reducing(reductions.min),
+    "var": _spreading(reductions.var),
+    "std": _spreading(reductions.std),
+    "cumsum": lambda self, axis=None: reductions.cumsum(self, axis=axis),
+    "argmax": lambda self, axis=None: constants.argmax(self, axis=axis),
+    "argmin": lambda self, axis=None: constants.argmin(self, axis=axis),
+    "clip": lambda self, min=None, max=None: elementwise.clip(self, min, max),
+    "reshape": lambda self, *shape: shaping.reshape(self, shape=_several(shape)),
+    "ravel": lambda self: shaping.ravel(self),
+    "squeeze": lambda self, axis=None: shaping.squeeze(self, axis=axis),
+    "transpose": lambda self, *axes: shaping.transpose(self, axes=_several(axes) or None),
+    "swapaxes": lambda self, axis1, axis2: shaping.swapaxes(self, axis1=axis1, axis2=axis2),
+    "repeat": lambda self, repeats, axis=None: shaping.repeat(self, repeats=repeats, axis=axis),
+}
+for _name, _method in _methods.items():
+    setattr(Tensor, _name, _method)

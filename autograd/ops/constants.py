@@ -1,0 +1,68 @@
+"""NumPy's functions that answer with plain values: nothing flows back through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd.primitive import implements
+from autograd.tensor import Tensor
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    def on_values(*args: Any, **kwargs: Any) -> Any:
+        return function(
+            *(x.data if type(x) is Tensor else x for x in args),
+            **{word: x.data if type(x) is Tensor else x for word, x in kwargs.items()},
+        )
+
+    return on_values
+
+
+less, less_equal, greater, greater_equal, equal, not_equal, argmax, argmin = (
+    implements(function)(_plain(function))
+    for function in (
+        np.less,
+        np.less_equal,
+        np.greater,
+        np.greater_equal,
+        np.equal,
+        np.not_equal,
+        np.argmax,
+        np.argmin,
+    )
+)
+
+for _function in (
+    np.isnan,
+    np.isinf,
+    np.isfinite,
+    np.signbit,
+    np.logical_and,
+    np.logical_or,
+    np.logical_not,
+    np.logical_xor,
+    np.isclose,
+    np.allclose,
+    np.array_equal,
+    np.all,
+    np.any,
+    np.count_nonzero,
+    np.nonzero,
+    np.flatnonzero,
+    np.argwhere,
+    np.argsort,
+    np.shape,
+    np.ndim,
+    np.size,
+    np.result_type,
+    np.zeros_like,
+    np.ones_like,
+    np.empty_like,
+    np.array2string,
+    np.array_repr,
+    np.array_str,
+):
+    implements(_function)(_plain(_function))

@@ -1,0 +1,111 @@
+"""The derivative table of NumPy's elementwise functions."""
+
+from __future__ import annotations
+
+from math import log as _log
+from typing import Any
+
+import numpy as np
+
+from autograd.primitive import implements, primitive
+
+add = primitive(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
+subtract = primitive(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
+multiply = primitive(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
+divide = primitive(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
+negative = primitive(np.negative, lambda g, y, x: -g)
+positive = primitive(np.positive, lambda g, y, x: g)
+absolute = primitive(np.absolute, lambda g, y, x: g * np.sign(x))
+sign = primitive(np.sign, lambda g, y, x: np.zeros_like(g))
+
+sqrt = primitive(np.sqrt, lambda g, y, x: g * 0.5 / y)
+square = primitive(np.square, lambda g, y, x: g * (2 * x))
+exp = primitive(np.exp, lambda g, y, x: g * y)
+expm1 = primitive(np.expm1, lambda g, y, x: g * (y + 1))
+log = primitive(np.log, lambda g, y, x: g / x)
+log1p = primitive(np.log1p, lambda g, y, x: g / (1 + x))
+log2 = primitive(np.log2, lambda g, y, x: g / (x * _log(2)))
+log10 = primitive(np.log10, lambda g, y, x: g / (x * _log(10)))
+
+sin = primitive(np.sin, lambda g, y, x: g * np.cos(x))
+cos = primitive(np.cos, lambda g, y, x: -g * np.sin(x))
+tan = primitive(np.tan, lambda g, y, x: g * (1 + y * y))
+arcsin = primitive(np.arcsin, lambda g, y, x: g / np.sqrt(1 - x * x))
+arccos = primitive(np.arccos, lambda g, y, x: -g / np.sqrt(1 - x * x))
+arctan = primitive(np.arctan, lambda g, y, x: g / (1 + x * x))
+arctan2 = primitive(
+    np.arctan2,
+    lambda g, y, a, b: g * b / (a * a + b * b),
+    lambda g, y, a, b: -g * a / (a * a + b * b),
+)
+sinh = primitive(np.sinh, lambda g, y, x: g * np.cosh(x))
+cosh = primitive(np.cosh, lambda g, y, x: g * np.sinh(x))
+tanh = primitive(np.tanh, lambda g, y, x: g * (1 - y * y))
+arctanh = primitive(np.arctanh, lambda g, y, x: g / (1 - x * x))
+
+
+def _power_by_base(g: Any, y: Any, x: Any, p: Any) -> Any:
+    """g p x^(p-1), and 0 where p = 0 whatever x is."""
+    if type(p) in (float, int):
+        return g * (p * x ** (p - 1)) if p else np.zeros_like(g)
+    constant = p == 0
+    return np.where(constant, 0, g * (p * np.power(x, np.where(constant, 1, p - 1))))
+
+
+def _power_by_exponent(g: Any, y: Any, x: Any, p: Any) -> Any:
+    """g y log(x), and its limit 0 where x = 0 and p >= 0."""
+    still = np.equal(x, 0) & np.greater_equal(p, 0)
+    return np.where(still, 0, g * y * np.log(np.where(still, 1, x)))
+
+
+power = primitive(np.power, _power_by_base, _power_by_exponent)
+
+# Where both are equal each takes half; a NaN passes the gradient to both (PyTorch's convention).
+maximum = primitive(
+    np.maximum,
+    lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(a < b, 0, g)),
+    lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(b < a, 0, g)),
+)
+minimum = primitive(
+    np.minimum,
+    lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(a > b, 0, g)),
+    lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(b > a, 0, g)),
+)
+
+where = primitive(
+    np.where,
+    None,
+    lambda g, y, mask, a, b: np.where(mask, g, 0),
+    lambda g, y, mask, a, b: np.where(mask, 0, g),
+)
+
+
+def _clip_rule(g: Any, y: Any, x: Any, *, low: Any, high: Any) -> Any:
+    inside = np.isfinite(x) | np.isinf(x)  # everything but NaN
+    if low is not None:
+        inside = inside & (x >= low)
+    if high is not None:
+        inside = inside & (x <= high)
+    return np.where(inside, g, 0)
+
+
+_clip = primitive(
+    lambda x, *, low, high: np.clip(x, low, high),
+    _clip_rule,
+    name="clip",
+)
+
+
+@implements(np.clip)
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    """Limit the values of `a`; at a bound the gradient is 1. The bounds are constants."""
+    low = a_min if min is None else min
+    high = a_max if max is None else max
+    return _clip(a, low=_bound(low), high=_bound(high))
+
+
+def _bound(value: Any) -> Any:
+    return value if value is None or isinstance(value, (int, float)) else np.asarray(value)
+
+
+astype = primitive(lambda x, *, dtype: x.astype(dtype), lambda g, y, x, *, dtype: g, name="astype")

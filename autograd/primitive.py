@@ -1,0 +1,251 @@
+"""Primitives: functions of arrays with a gradient rule per input, recorded when applied to Tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from autograd.backend import as_array
+from autograd.recording import is_recording, next_order, paused_threads
+from autograd.tensor import Tensor, implementations, not_differentiated
+
+
+class Op:
+    """What an operation is: its name, its forward function, and one gradient rule per input."""
+
+    __slots__ = ("name", "forward", "rules", "keywords")
+
+    def __init__(self, name: str, forward: Callable[..., Any], rules: Any) -> None:
+        self.name = name
+        self.forward = forward
+        self.rules = rules
+        self.keywords = {word for rule in rules if rule is not None for word in _keywords(rule)}
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+class each(tuple[Callable[..., Any]]):
+    """Give one rule to an op of any number of inputs: `rule(i, g, y, *inputs)` for input `i`."""
+
+    def __new__(cls, rule: Callable[..., Any]) -> each:
+        return super().__new__(cls, (rule,))
+
+    def of(self, inputs: tuple[Any, ...]) -> list[Callable[..., Any]]:
+        return [partial(self[0], i) for i in range(len(inputs))]
+
+
+def _keywords(rule: Callable[..., Any]) -> tuple[str, ...]:
+    code = rule.__code__
+    return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
+def primitive(forward: Callable[..., Any], *rules: Any, name: str | None = None) -> Callable[..., Any]:
+    """Return `forward` as an operation of the graph, with one gradient rule per array input.
+
+    `forward(*arrays, **params)` computes an array: a pure function whose array arguments are
+    positional and whose other arguments are keywords. `rule(g, y, *arrays, **params)` gets the
+    gradient `g` of the output `y` and returns the gradient of its input: a new array, `g`, or a
+    view of it. Rules are plain NumPy and linear in `g`; then they can be differentiated in their
+    turn. None stands for an input without a gradient, `each(rule)` for any number of inputs. The
+    engine sums a gradient down to the shape of its input and casts it to its dtype. With no rule at
+    all it is a source (of random numbers, say), recorded to be seen in the graph.
+
+    The result takes Tensors and gives a Tensor; given none, it is `forward` itself. When `forward`
+    is a function of NumPy's, or any that follows its protocols, it takes Tensors from now on.
+
+    >>> cube = primitive(lambda x: x**3, lambda g, y, x: g * 3 * x**2, name="cube")
+    """
+    variadic = len(rules) == 1 and isinstance(rules[0], each)
+    op = Op(name or forward.__name__.strip("_<>"), forward, rules[0] if variadic else rules)
+    plain = not op.keywords and not variadic
+    if plain and len(rules) == 1:
+        apply = _unary(op)
+    elif plain and len(rules) == 2:
+        apply = _binary(op)
+    else:
+        apply = _general(op)
+    apply.__name__ = apply.__qualname__ = op.name
+    apply.__doc__ = forward.__doc__
+    apply.op = op  # type: ignore[attr-defined]
+    implementations[forward] = apply if isinstance(forward, np.ufunc) else _numpy_call(op, apply)
+    return apply
+
+
+def implements(
+    *functions: Callable[..., Any],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator: call this function where one of NumPy's `functions` is given a Tensor."""
+
+    def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        implementations.update(dict.fromkeys(functions, implementation))
+        return implementation
+
+    return register
+
+
+# The three ways to apply an op do the same thing; one and two inputs are spelt out because there
+# the packing of arguments would cost more than the arithmetic.
+
+_new = Tensor.__new__
+_NUMBERS = (ndarray, float, int, bool)
+
+
+def _unary(op: Op) -> Callable[..., Any]:
+    forward = op.forward
+
+    def apply(x: Any) -> Any:
+        if type(x) is not Tensor:
+            return forward(x)
+        try:
+            value = forward(x._data)
+        except Exception as error:
+            raise _explained(error, op, (x,)) from None
+        if type(value) is not ndarray:
+            value = as_array(value)
+        y = _new(Tensor)
+        y._data = value
+        y.grad = y.params = y.name = None
+        if x._tracked and not (paused_threads and get_ident() in paused_threads):
+            y._tracked = True
+            y.op = op
+            y.inputs = (x,)
+            y.order = next_order()
+        else:
+            y._tracked = False
+            y.op = None
+            y.inputs = ()
+            y.order = 0
+        return y
+
+    return apply
+
+
+def _binary(op: Op) -> Callable[..., Any]:
+    forward = op.forward
+
+    def apply(a: Any, b: Any) -> Any:
+        tracked = False
+        if type(a) is Tensor:
+            a_value = a._data
+            tracked = a._tracked
+        else:
+            a_value = a = a if type(a) in _NUMBERS else _constant(a)
+        if type(b) is Tensor:
+            b_value = b._data
+            tracked = tracked or b._tracked
+        else:
+            b_value = b = b if type(b) in _NUMBERS else _constant(b)
+            if type(a) is not Tensor:
+                return forward(a, b)
+        try:
+            value = forward(a_value, b_value)
+        except Exception as error:
+            raise _explained(error, op, (a, b)) from None
+        if type(value) is not ndarray:
+            value = as_array(value)
+        y = _new(Tensor)
+        y._data = value
+        y.grad = y.params = y.name = None
+        if tracked and not (paused_threads and get_ident() in paused_threads):
+            y._tracked = True
+            y.op = op
+            y.inputs = (a, b)
+            y.order = next_order()
+        else:
+            y._tracked = False
+            y.op = None
+            y.inputs = ()
+            y.order = 0
+        return y
+
+    return apply
+
+
+def _general(op: Op) -> Callable[..., Any]:
+    forward = op.forward
+    source = not op.rules
+
+    def apply(*inputs: Any, **params: Any) -> Any:
+        tensors = [x for x in inputs if type(x) is Tensor]
+        if not tensors and not source:
+            return forward(*inputs, **params)
+        inputs = tuple(x if type(x) is Tensor or type(x) in _NUMBERS else _constant(x) for x in inputs)
+        values = [x._data if type(x) is Tensor else x for x in inputs]
+        try:
+            value = forward(*values, **params)
+        except Exception as error:
+            raise _explained(error, op, inputs, params) from None
+        y = _new(Tensor)
+        y._data = value if type(value) is ndarray else as_array(value)
+        y.grad = y.params = y.name = None
+        y._tracked = is_recording() and any(x._tracked for x in tensors)
+        if y._tracked or (source and is_recording()):
+            y.op = op
+            y.inputs = inputs
+            y.params = params or None
+            y.order = next_order()
+        else:
+            y.op = None
+            y.inputs = ()
+            y.order = 0
+        return y
+
+    return apply
+
+
+def _constant(value: Any) -> Any:
+    """Return an input that is not a Tensor as what a rule can compute with."""
+    return value if isinstance(value, np.generic) else as_array(value)
+
+
+def _numpy_call(op: Op, apply: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `apply` with the calling convention of the NumPy function that it stands for."""
+    arity = len(op.rules)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if len(args) != arity or not kwargs.keys() <= op.keywords:
+            arrays, params = _arrays_and_params(op, args, kwargs)
+            return apply(*arrays, **params)
+        return apply(*args, **kwargs)
+
+    return call
+
+
+def _arrays_and_params(op: Op, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Sort the arguments of a NumPy call into arrays and keywords; refuse what no rule knows."""
+    from inspect import signature
+
+    parameters = signature(op.forward).parameters
+    bound = signature(op.forward).bind(*args, **kwargs).arguments
+    names = list(parameters)[: len(op.rules)]
+    params = {
+        word: value
+        for word, value in bound.items()
+        if word not in names and value is not parameters[word].default
+    }
+    unknown = params.keys() - op.keywords
+    if unknown:
+        raise not_differentiated(f"np.{op.name} with {', '.join(sorted(unknown))}=")
+    return [bound[word] for word in names], params
+
+
+def describe(inputs: Iterable[Any], params: dict[str, Any] | None = None) -> str:
+    """List inputs in words, e.g. `(128, 784) float32 'x', 2.0, axis=1`."""
+    words = []
+    for x in inputs:
+        name = f" {x.name!r}" if type(x) is Tensor and x.name else ""
+        words.append(f"{x.shape} {x.dtype}{name}" if hasattr(x, "shape") else repr(x))
+    return ", ".join(words + [f"{word}={value!r}" for word, value in (params or {}).items()])
+
+
+def _explained(
+    error: Exception, op: Op, inputs: tuple[Any, ...], params: dict[str, Any] | None = None
+) -> Exception:
+    error.add_note(f"in {op.name} of {describe(inputs, params)}")
+    return error

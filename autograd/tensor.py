@@ -1,0 +1,292 @@
+"""The Tensor: an array that remembers the operation that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autograd.backend import Array, as_array
+from autograd.recording import next_order
+
+if TYPE_CHECKING:
+    from autograd.primitive import Op
+
+ArrayLike = Any
+"""A Tensor, an array, a Python number, or nested lists of numbers."""
+
+# What to call where a NumPy function is given a Tensor; `primitive` and `implements` fill it.
+implementations: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+class Tensor:
+    """Hold an array, and remember the operation that made it.
+
+    `data` is anything that NumPy makes an array of numbers from. A tensor that requires gradients
+    owns a copy of it (optimizers write there); any other shares memory, as `np.asarray` does.
+    NumPy's functions and Python's operators take Tensors and give Tensors; comparisons give plain
+    boolean arrays. The values are `.data`; after `backward()`, `.grad` is a Tensor of the same
+    shape and dtype, or None. Raises TypeError when integers are asked to require gradients.
+    """
+
+    # The Tensor is the node of the graph: `op` made it from `inputs` (Tensors, arrays or numbers)
+    # and the keyword arguments `params`. A leaf has no op; a node that backward has freed has no inputs.
+    __slots__ = ("_data", "grad", "_tracked", "op", "inputs", "params", "order", "name")
+
+    _data: Array
+    _tracked: bool
+    grad: Tensor | None
+    op: Op | None
+    inputs: tuple[Any, ...]
+    params: dict[str, Any] | None
+    order: int
+    name: str | None
+
+    def __init__(self, data: ArrayLike, requires_grad: bool = False, name: str | None = None) -> None:
+        array = as_array(data)
+        if requires_grad:
+            check_differentiable(array)
+            array = array.copy()
+        self._data = array
+        self._tracked = requires_grad
+        self.grad = None
+        self.op = None
+        self.inputs = ()
+        self.params = None
+        self.order = next_order()
+        self.name = name
+
+    @property
+    def data(self) -> Array:
+        """The values, without the graph. Assigning marks the tensor as changed."""
+        return self._data
+
+    @data.setter
+    def data(self, value: ArrayLike) -> None:
+        array = as_array(value)
+        if self.op is not None:
+            raise RuntimeError(
+                f"{self._label()} is the result of an operation: changing its values would make its "
+                "gradient wrong. Compute a new tensor, or change t.detach()"
+            )
+        if array.shape != self._data.shape or array.dtype != self._data.dtype:
+            raise ValueError(
+                f"cannot assign {array.dtype} values of shape {array.shape} to {self._label()}, "
+                f"which is {self._data.dtype} of shape {self._data.shape}"
+            )
+        self._data = array
+        self.order = next_order()
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor. Can be set on leaves."""
+        return self._tracked
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self.op is not None:
+            raise RuntimeError(
+                f"{self._label()} is the result of an operation, so its inputs decide whether it "
+                "requires gradients; use t.detach() to cut it from the graph"
+            )
+        if value:
+            check_differentiable(self._data)
+        self._tracked = bool(value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype
+
+    @property
+    def size(self) -> int:
+        return self._data.size
+
+    def item(self) -> Any:
+        """Return the value of a one-element tensor as a Python number, without the graph."""
+        if self._data.size != 1:
+            raise ValueError(f"item() needs one element, and this tensor has shape {self._data.shape}")
+        return self._data.item()
+
+    def numpy(self) -> Array:
+        """Return a copy of the values, without the graph."""
+        return self._data.copy()
+
+    def detach(self) -> Tensor:
+        """Return a tensor that shares these values and is not part of the graph."""
+        return Tensor(self._data, name=self.name)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    # ------------------------------------------------------------------------------ as a sequence
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._data.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor; its value is t.item()")
+        return (self[i] for i in range(len(self._data)))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "a Tensor cannot be assigned to, since the graph may need its old values; "
+            "use np.where(mask, new, t) or np.concatenate, or change t.detach().data"
+        )
+
+    # --------------------------------------------------------------------------- out of the graph
+
+    def _leave(self, way: str, instead: str) -> Array:
+        """Return the values, unless that would silently cut the graph."""
+        if self._tracked:
+            raise TypeError(
+                f"{way} would cut {self._label()} out of the graph, and its gradient would be lost "
+                f"without a word; {instead}"
+            )
+        return self._data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        data = self._leave(
+            "conversion to a NumPy array",
+            "call NumPy's functions on the tensor itself (np.stack for a list of tensors), "
+            "or take its values with t.detach() or t.numpy()",
+        )
+        return np.array(data, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return float(self._leave("float()", "use t.item(), or np.exp and not math.exp").item())
+
+    def __int__(self) -> int:
+        return int(self._leave("int()", "use t.item()").item())
+
+    def __index__(self) -> int:
+        return self._leave("use as an index", "use t.item()").__index__()
+
+    def __complex__(self) -> complex:
+        return complex(self._leave("complex()", "use t.item()").item())
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        notes = [] if self.dtype in (np.float64, np.int64, np.bool_) else [f"dtype={self.dtype}"]
+        if self.op is not None:
+            notes.append(f"op={self.op.name}")
+        elif self._tracked:
+            notes.append("requires_grad=True")
+        return f"Tensor({', '.join([values, *notes])})"
+
+    def _label(self) -> str:
+        """Name this tensor in an error message."""
+        kind = "this tensor" if self.op is None else f"the result of {self.op.name!r}"
+        return f"{kind} {self.name!r}" if self.name else f"{kind} (shape {self.shape})"
+
+    def __reduce__(self) -> Any:
+        if self.op is not None and self._tracked:
+            raise TypeError(f"{self._label()} cannot be copied or pickled with its graph; use t.detach()")
+        return Tensor, (self._data, self._tracked, self.name)
+
+    # -------------------------------------------------------------------------- NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        implementation = implementations.get(ufunc)
+        if implementation is not None and method == "__call__" and not kwargs:
+            return implementation(*inputs)
+        name = f"np.{ufunc.__name__}"
+        if method != "__call__":
+            raise not_differentiated(f"{name}.{method}")
+        if "out" in kwargs:
+            raise TypeError(
+                f"{name}: out= (or an operator such as += with an array on its left) would overwrite "
+                "values outside the graph; write a = a + t"
+            )
+        if kwargs:
+            raise not_differentiated(f"{name} with {', '.join(kwargs)}=")
+        raise not_differentiated(name)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        implementation = implementations.get(function)
+        if implementation is None:
+            module = function.__module__.replace("numpy", "np", 1)
+            raise not_differentiated(f"{module}.{function.__name__}")
+        return implementation(*args, **kwargs)
+
+    __hash__ = object.__hash__  # `==` compares values; as a dictionary key a tensor is itself
+
+    if TYPE_CHECKING:  # bound to the primitives themselves, with no call in between, in autograd.ops
+        # fmt: off
+        def backward(
+            self, gradient: ArrayLike = None, retain_graph: bool = False, create_graph: bool = False
+        ) -> None: ...
+        def __add__(self, other: ArrayLike) -> Tensor: ...
+        def __radd__(self, other: ArrayLike) -> Tensor: ...
+        def __sub__(self, other: ArrayLike) -> Tensor: ...
+        def __rsub__(self, other: ArrayLike) -> Tensor: ...
+        def __mul__(self, other: ArrayLike) -> Tensor: ...
+        def __rmul__(self, other: ArrayLike) -> Tensor: ...
+        def __truediv__(self, other: ArrayLike) -> Tensor: ...
+        def __rtruediv__(self, other: ArrayLike) -> Tensor: ...
+        def __pow__(self, other: ArrayLike) -> Tensor: ...
+        def __rpow__(self, other: ArrayLike) -> Tensor: ...
+        def __matmul__(self, other: ArrayLike) -> Tensor: ...
+        def __rmatmul__(self, other: ArrayLike) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __lt__(self, other: ArrayLike) -> Array: ...
+        def __le__(self, other: ArrayLike) -> Array: ...
+        def __gt__(self, other: ArrayLike) -> Array: ...
+        def __ge__(self, other: ArrayLike) -> Array: ...
+        def __eq__(self, other: ArrayLike) -> Array: ...  # type: ignore[override]
+        def __ne__(self, other: ArrayLike) -> Array: ...  # type: ignore[override]
+        def __getitem__(self, index: Any) -> Tensor: ...
+        @property
+        def T(self) -> Tensor: ...
+        def astype(self, dtype: Any) -> Tensor: ...
+        def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor: ...
+        def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor: ...
+        def cumsum(self, axis: int | None = None) -> Tensor: ...
+        def argmax(self, axis: int | None = None) -> Any: ...
+        def argmin(self, axis: int | None = None) -> Any: ...
+        def clip(self, min: ArrayLike = None, max: ArrayLike = None) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...
+        def ravel(self) -> Tensor: ...
+        def squeeze(self, axis: Any = None) -> Tensor: ...
+        def transpose(self, *axes: Any) -> Tensor: ...
+        def swapaxes(self, axis1: int, axis2: int) -> Tensor: ...
+        def repeat(self, repeats: Any, axis: int | None = None) -> Tensor: ...
+        # fmt: on
+
+
+def check_differentiable(array: Array) -> None:
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"only real floating-point tensors can require gradients, and this one is {array.dtype}; "
+            "give floats, e.g. 2.0 for 2, or np.asarray(data, float)"
+        )
+
+
+def not_differentiated(name: str) -> TypeError:
+    return TypeError(
+        f"{name} is not differentiated. Give it a rule with autograd.primitive, write it with functions "
+        "that are, or compute it on plain values, e.g. on t.detach().data"
+    )

@@ -1,0 +1,254 @@
+"""Functions of functions: gradients, Jacobians and Hessians, of any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from autograd.backend import as_array
+from autograd.backward import backpropagate, depends_on_others
+from autograd.primitive import primitive
+from autograd.recording import is_recording, recording
+from autograd.tensor import ArrayLike, Tensor
+
+# An argument may be an array, or lists, tuples and dicts of arrays, nested: a tree.
+
+
+def flatten(tree: Any) -> list[Any]:
+    """Return the arrays (and numbers and Tensors) of nested lists, tuples and dicts, in order."""
+    if isinstance(tree, dict):
+        return [leaf for branch in tree.values() for leaf in flatten(branch)]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for branch in tree for leaf in flatten(branch)]
+    return [tree]
+
+
+def rebuild(tree: Any, leaves: Iterator[Any]) -> Any:
+    """Return the structure of `tree` with its leaves replaced, in order, by `leaves`."""
+    if isinstance(tree, dict):
+        return {key: rebuild(branch, leaves) for key, branch in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        branches = [rebuild(branch, leaves) for branch in tree]
+        return type(tree)(*branches) if hasattr(tree, "_fields") else type(tree)(branches)
+    return next(leaves)
+
+
+def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply `function` to every leaf of a tree."""
+    return rebuild(tree, map(function, flatten(tree)))
+
+
+# A variable of a transform is a node of its own, linked to the tensor it stands for: then an outer
+# transform sees through it, and an inner one stops at it.
+_variable = primitive(lambda x: x, lambda g, y, x: g, name="variable")
+
+
+def _as_variable(value: ArrayLike) -> Tensor:
+    if type(value) is Tensor:
+        linked = _variable(value)
+        if linked.requires_grad:
+            return linked  # type: ignore[no-any-return]
+        value = value.data
+    array = as_array(value)
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"cannot differentiate with respect to {array.dtype} values: give floats, e.g. 2.0 for 2, "
+            "or choose the arguments to differentiate with argnums="
+        )
+    variable = Tensor(array)
+    variable.requires_grad = True
+    return variable
+
+
+def _returned(result: Any, as_tensor: bool, linked: bool) -> Any:
+    """Return a result of a transform to its caller, who gets Tensors for Tensors, arrays for arrays.
+
+    A result that is `linked` to tensors from outside the transform stays in their graph.
+    """
+    if type(result) is Tensor:
+        if linked and result.requires_grad:
+            return result
+        result = result.data
+    return Tensor(result) if as_tensor else as_array(result)
+
+
+class _Trace:
+    """A call of f on variables: what it returned, and what that depends on."""
+
+    def __init__(self, f: Callable[..., Any], args: Any) -> None:
+        leaves = flatten(args)
+        self.args = args
+        self.as_tensor = any(type(leaf) is Tensor for leaf in leaves)
+        self.variables = [_as_variable(leaf) for leaf in leaves]
+        with recording(True):
+            self.output = f(*rebuild(args, iter(self.variables)))
+        self.tensors = [leaf for leaf in flatten(self.output) if type(leaf) is Tensor]
+        self.linked = is_recording() and depends_on_others(self.tensors, self.variables)
+
+    def value(self) -> Any:
+        """Return the output as the caller may have it."""
+        return map_tree(lambda leaf: _returned(leaf, self.as_tensor, self.linked), self.output)
+
+    def gradients(self, cotangent: Any, retain_graph: bool) -> Any:
+        """Return the gradients in the structure of the arguments: zeros where nothing arrives."""
+        leaves, seeds = flatten(self.output), flatten(cotangent)
+        if len(leaves) != len(seeds):
+            raise ValueError(
+                f"the cotangent has {len(seeds)} arrays and the output {len(leaves)}; "
+                "give it the structure of the output"
+            )
+        found = backpropagate(
+            self.tensors,
+            [seed for leaf, seed in zip(leaves, seeds, strict=True) if type(leaf) is Tensor],
+            targets=self.variables,
+            retain_graph=retain_graph,
+        )
+        as_tensor = self.as_tensor or any(type(seed) is Tensor for seed in seeds)
+        results = (
+            np.zeros_like(variable.data) if found[variable] is None else found[variable]
+            for variable in self.variables
+        )
+        return rebuild(self.args, (_returned(result, as_tensor, True) for result in results))
+
+
+def _choose(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Any
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Return f as a function of the arguments that `argnums` numbers, and those arguments."""
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for number in numbers:
+        if not -len(args) <= number < len(args):
+            raise ValueError(
+                f"argnums names argument {number}, and there are {len(args)} positional arguments"
+            )
+
+    def chosen(*values: Any) -> Any:
+        every = list(args)
+        for number, value in zip(numbers, values, strict=True):
+            every[number] = value
+        return f(*every, **kwargs)
+
+    return chosen, tuple(args[number] for number in numbers)
+
+
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return `f(*args)`, and the function from a cotangent of it to the gradients of `args`.
+
+    The vector-Jacobian product. Arguments and outputs may be nested lists, tuples and dicts of
+    arrays. The cotangent has the structure and the shapes of the output; the gradients come as a
+    tuple, one entry per argument, zeros for what the output does not depend on. The product may be
+    called many times.
+    """
+    trace = _Trace(f, args)
+    return trace.value(), lambda cotangent: trace.gradients(cotangent, retain_graph=True)
+
+
+def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Return `f(*primals)` and its derivative in the direction of `tangents`.
+
+    The Jacobian-vector product, by differentiating the vector-Jacobian product, which is linear in
+    its cotangent (Townsend, "A new trick for calculating Jacobian vector products", 2017).
+    """
+    trace = _Trace(f, tuple(primals))
+    value = trace.value()
+    pull = _Trace(
+        lambda cotangent: trace.gradients(cotangent, retain_graph=True),
+        (map_tree(np.zeros_like, value),),
+    )
+    with recording(trace.linked):
+        (tangent,) = pull.gradients(tuple(tangents), retain_graph=False)
+    return value, map_tree(lambda leaf: _returned(leaf, trace.as_tensor, trace.linked), tangent)
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return the function that computes f, a single number, and its gradient together.
+
+    The gradient is by the argument (a tuple of gradients for a tuple) that `argnums` numbers, in
+    the argument's structure, shapes and dtypes. Other arguments may be anything.
+    """
+
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        trace = _Trace(*_choose(f, args, kwargs, argnums))
+        value = trace.value()
+        if not hasattr(value, "size") or value.size != 1:
+            raise TypeError(
+                f"grad needs a function that returns one number, and this one returned {_kind(value)}; "
+                "reduce it, e.g. with np.sum, or use jacobian or vjp"
+            )
+        gradients = trace.gradients(np.ones(value.shape, value.dtype), retain_graph=False)
+        return value, gradients[0] if isinstance(argnums, int) else gradients
+
+    return value_and_gradient
+
+
+def _kind(value: Any) -> str:
+    return f"shape {value.shape}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return the function that computes the gradient of f, a single number; see `value_and_grad`."""
+    both = value_and_grad(f, argnums)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return gradient
+
+
+def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return the function that computes all derivatives of f's outputs by its argument's elements.
+
+    For an output of shape (m, n) and an argument of shape (k,) the result has shape (m, n, k). Each
+    output of a structured f is replaced by the structure of the arguments.
+    """
+
+    def derivatives(*args: Any, **kwargs: Any) -> Any:
+        trace = _Trace(*_choose(f, args, kwargs, argnums))
+        value = trace.value()
+        leaves = flatten(value)
+        zeros = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
+        blocks = []
+        for number, leaf in enumerate(leaves):
+            rows = []
+            for index in np.ndindex(leaf.shape):
+                unit = zeros[number].copy()
+                unit[index] = 1
+                cotangent = rebuild(value, iter([*zeros[:number], unit, *zeros[number + 1 :]]))
+                rows.append(flatten(trace.gradients(cotangent, retain_graph=True)))
+            columns = [
+                np.reshape(np.stack([row[k] for row in rows]), leaf.shape + variable.shape)
+                if rows
+                else np.zeros(leaf.shape + variable.shape, variable.dtype)
+                for k, variable in enumerate(trace.variables)
+            ]
+            structured = rebuild(trace.args, iter(columns))
+            blocks.append(structured[0] if isinstance(argnums, int) else structured)
+        return rebuild(value, iter(blocks))
+
+    return derivatives
+
+
+def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return the function that computes the second derivatives of f, a single number.
+
+    For an argument of shape (k,) the result has shape (k, k).
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return the function from f's arguments and a vector to the Hessian of f times the vector.
+
+    `hvp(f)(x, v)`: the vector comes last, in the structure and shapes of the argument. The cost is
+    a few times that of f, whatever the size: the Hessian is not formed.
+    """
+
+    def product(*args: Any, **kwargs: Any) -> Any:
+        *values, vector = args
+        trace = _Trace(*_choose(grad(f, argnums), tuple(values), kwargs, argnums))
+        products = trace.gradients(vector, retain_graph=False)
+        return products[0] if isinstance(argnums, int) else products
+
+    return product
