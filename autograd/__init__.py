@@ -1,6 +1,7 @@
 """Reverse-mode automatic differentiation of NumPy programs on a recorded graph."""
 
 from autograd import ops as ops
+from autograd.drawing import draw_graph
 from autograd.gradcheck import GradcheckError, gradcheck
 from autograd.primitive import each, primitive
 from autograd.recording import no_grad, scope
@@ -18,6 +19,7 @@ from autograd.transforms import (
 __all__ = [
     "GradcheckError",
     "Tensor",
+    "draw_graph",
     "each",
     "grad",
     "gradcheck",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from threading import get_ident
 from typing import Any
 
@@ -219,20 +219,24 @@ def _numpy_call(op: Op, apply: Callable[..., Any]) -> Callable[..., Any]:
 
 def _arrays_and_params(op: Op, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
     """Sort the arguments of a NumPy call into arrays and keywords; refuse what no rule knows."""
-    from inspect import signature
-
-    parameters = signature(op.forward).parameters
-    bound = signature(op.forward).bind(*args, **kwargs).arguments
-    names = list(parameters)[: len(op.rules)]
-    params = {
-        word: value
-        for word, value in bound.items()
-        if word not in names and value is not parameters[word].default
-    }
+    defaults = _defaults(op.forward)
+    if len(args) > len(defaults):
+        raise TypeError(f"np.{op.name} takes {len(defaults)} arguments, and {len(args)} were given")
+    params = dict(zip(defaults, args, strict=False)) | kwargs
+    arrays = [params.pop(word) for word in list(defaults)[: len(op.rules)]]
+    params = {word: value for word, value in params.items() if value is not defaults.get(word, params)}
     unknown = params.keys() - op.keywords
     if unknown:
         raise not_differentiated(f"np.{op.name} with {', '.join(sorted(unknown))}=")
-    return [bound[word] for word in names], params
+    return arrays, params
+
+
+@cache
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the parameters of a function, in order, with their defaults."""
+    from inspect import signature
+
+    return {word: parameter.default for word, parameter in signature(function).parameters.items()}
 
 
 def describe(inputs: Iterable[Any], params: dict[str, Any] | None = None) -> str:

@@ -1,0 +1,206 @@
+"""Activations, softmax, dropout and losses, as functions of Tensors (or of arrays)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, primitive
+
+ArrayLike = Any
+
+# ----------------------------------------------------------------------------------------- affine
+
+
+def _linear(x: Any, weight: Any, bias: Any) -> Any:
+    product = np.matmul(x, weight)
+    product += bias
+    return product
+
+
+def _rows(x: Any) -> Any:
+    """Return x, of shape (..., n), as a matrix."""
+    return x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
+
+
+# One op and not two: the bias is added in the memory that the product has been written to.
+_linear_op = primitive(
+    _linear,
+    lambda g, y, x, weight, bias: g @ weight.T,
+    lambda g, y, x, weight, bias: _rows(x).T @ _rows(g),
+    lambda g, y, x, weight, bias: g,
+)
+
+
+def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Any:
+    """Return x W + b, for x of shape (..., inputs), W of (inputs, outputs) and b of (outputs,)."""
+    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[0]:
+        raise ValueError(
+            f"linear with a weight of shape {weight.shape} takes inputs of shape "
+            f"(..., {weight.shape[0]}) and got {x.shape}"
+        )
+    return x @ weight if bias is None else _linear_op(x, weight, bias)
+
+
+# ------------------------------------------------------------------------------------- activations
+
+
+def _sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x)) from exp(-|x|), which cannot overflow."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+sigmoid = primitive(_sigmoid, lambda g, y, x: g * (y * (1 - y)))
+relu = primitive(lambda x: np.maximum(x, 0), lambda g, y, x: g * (x > 0), name="relu")
+softplus = primitive(lambda x: np.logaddexp(x, 0), lambda g, y, x: g * sigmoid(x), name="softplus")
+tanh = np.tanh
+
+# ----------------------------------------------------------------------------------------- softmax
+
+
+def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
+    """Return x less its maximum, and the maximum: then exp cannot overflow."""
+    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    if not np.isfinite(largest).all():
+        largest = np.where(np.isfinite(largest), largest, 0)
+    return x - largest, largest
+
+
+def _softmax(x: Any, *, axis: Any = -1) -> Any:
+    powers = np.exp(_shifted(x, axis)[0])
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+def _log_softmax(x: Any, *, axis: Any = -1) -> Any:
+    shifted, _ = _shifted(x, axis)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def _logsumexp(x: Any, *, axis: Any = None) -> Any:
+    shifted, largest = _shifted(x, axis)
+    with np.errstate(divide="ignore"):  # log(0) = -inf is the answer where every x is -inf
+        return np.log(np.exp(shifted).sum(axis=axis, keepdims=True)) + largest
+
+
+def _softmax_rule(g: Any, y: Any, x: Any, *, axis: Any = -1) -> Any:
+    return y * (g - (g * y).sum(axis=axis, keepdims=True))
+
+
+def _log_softmax_rule(g: Any, y: Any, x: Any, *, axis: Any = -1) -> Any:
+    return g - np.exp(y) * g.sum(axis=axis, keepdims=True)
+
+
+def _logsumexp_rule(g: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
+    return g * np.exp(x - np.where(np.isfinite(y), y, 0))
+
+
+_softmax_op = primitive(_softmax, _softmax_rule)
+_log_softmax_op = primitive(_log_softmax, _log_softmax_rule)
+_logsumexp_op = primitive(_logsumexp, _logsumexp_rule)
+
+
+def softmax(x: ArrayLike, axis: int | tuple[int, ...] = -1) -> Any:
+    """Return exp(x) / sum(exp(x)) along `axis`, computed without overflow."""
+    return _softmax_op(x, axis=axis)
+
+
+def log_softmax(x: ArrayLike, axis: int | tuple[int, ...] = -1) -> Any:
+    """Return the logarithm of the softmax along `axis`, computed without overflow."""
+    return _log_softmax_op(x, axis=axis)
+
+
+def logsumexp(x: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+    """Return log(sum(exp(x))) over `axis`, computed without overflow."""
+    result = _logsumexp_op(x, axis=axis)
+    return result if keepdims else np.squeeze(result, axis)
+
+
+# ----------------------------------------------------------------------------------------- dropout
+
+
+def _draw_mask(*, generator: np.random.Generator, shape: tuple[int, ...], p: float, dtype: Any) -> Any:
+    if p == 1:
+        return np.zeros(shape, dtype)
+    kept = generator.random(shape, np.float32) >= p
+    return np.multiply(kept, 1 / (1 - p), dtype=dtype)
+
+
+dropout_mask = primitive(_draw_mask, name="dropout_mask")
+
+
+def dropout(x: ArrayLike, p: float, generator: np.random.Generator, training: bool = True) -> Any:
+    """Set each element to 0 with probability `p` and scale the others by 1 / (1 - p).
+
+    The scaling (inverted dropout; Srivastava et al., JMLR 15, 2014) keeps the expected value, so that
+    nothing is left to do when not `training`: then x is returned as it is.
+    """
+    check_probability(p)
+    if not training or p == 0:
+        return x
+    mask = dropout_mask(generator=generator, shape=x.shape, p=p, dtype=x.dtype)
+    return x * (mask if isinstance(x, Tensor) else mask.data)
+
+
+def check_probability(p: float) -> None:
+    """Raise ValueError unless `p` is a probability."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout needs a probability p between 0 and 1, not {p}")
+
+
+# ------------------------------------------------------------------------------------------ losses
+
+
+def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
+    """Return the mean of -log softmax(logits) at the targets, a single number.
+
+    `logits` has shape (..., classes). `targets` are integer labels of shape (...), or
+    probabilities (one-hot, smoothed, a teacher's) of shape (..., classes).
+    """
+    classes = logits.shape[-1] if logits.ndim else 0
+    targets = targets if isinstance(targets, Tensor) else np.asarray(targets)
+    if targets.dtype.kind in "iu" and targets.shape == logits.shape[:-1]:
+        labels = targets.data if isinstance(targets, Tensor) else targets
+        _check_labels(labels, classes)
+        places = (*np.indices(labels.shape, sparse=True), labels)
+        return -np.mean(log_softmax(logits)[places])
+    if targets.shape != logits.shape:
+        raise ValueError(
+            f"cross_entropy of logits of shape {logits.shape} needs integer labels of shape "
+            f"{logits.shape[:-1]} or probabilities of shape {logits.shape}; got {targets.dtype} targets "
+            f"of shape {targets.shape}"
+        )
+    return -np.mean(np.sum(log_softmax(logits) * targets, axis=-1))
+
+
+def _check_labels(labels: Any, classes: int) -> None:
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        raise ValueError(
+            f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
+            f"{labels.min()} to {labels.max()}"
+        )
+
+
+def mse_loss(prediction: ArrayLike, target: ArrayLike) -> Any:
+    """Return the mean of (prediction - target)^2 for arrays of one shape."""
+    _check_same_shape("mse_loss", prediction, target)
+    return np.mean(np.square(prediction - target))
+
+
+def binary_cross_entropy_with_logits(logits: ArrayLike, targets: ArrayLike) -> Any:
+    """Return the mean of -t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid, computed without overflow.
+
+    `targets`, 0, 1 or between, have the shape of `logits`. The sum is softplus(x) - t x.
+    """
+    _check_same_shape("binary_cross_entropy_with_logits", logits, targets)
+    return np.mean(softplus(logits) - targets * logits)
+
+
+def _check_same_shape(name: str, prediction: Any, target: Any) -> None:
+    if np.shape(prediction) != np.shape(target):
+        raise ValueError(
+            f"{name} needs two arrays of one shape and got {np.shape(prediction)} and "
+            f"{np.shape(target)}; reshape one of them (broadcasting would compare every element "
+            "of one with every element of the other)"
+        )

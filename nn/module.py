@@ -1,0 +1,158 @@
+"""Modules: functions with parameters, found by walking their attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograd import Tensor, scope
+
+
+class Module:
+    """A function with state: define `forward(*inputs)`, and keep Tensors and Modules as attributes.
+
+    Whatever is found in attributes, and in lists, tuples and dicts of them, belongs to the module:
+    Tensors that require gradients are its parameters, other leaf Tensors are state that is saved
+    with them, Modules are its parts. Names are paths such as `layers.0.weight`.
+    """
+
+    training = True
+
+    def __call__(self, *inputs: Any) -> Any:
+        with scope(self):
+            return self.forward(*inputs)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute the output; every module defines this."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, *inputs)")
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """Yield this module (named "") and all modules within it, once each."""
+        yield from (pair for pair in _walk(self) if isinstance(pair[1], Module))
+
+    def named_state(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all leaf Tensors, parameters and other state, once each."""
+        yield from (pair for pair in _walk(self) if isinstance(pair[1], Tensor) and pair[1].op is None)
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the leaf Tensors that require gradients, once each."""
+        yield from (pair for pair in self.named_state() if pair[1].requires_grad)
+
+    def parameters(self) -> list[Tensor]:
+        """Return the leaf Tensors that require gradients."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def train(self, mode: bool = True) -> Module:
+        """Put this module and all within it into training mode (or out of it); return it."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Put this module and all within it out of training mode; return it."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all parameters and other state, by name."""
+        return {name: tensor.numpy() for name, tensor in self.named_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set all parameters and other state, by name, from arrays of their shapes.
+
+        Raises KeyError that lists what is missing and what is unexpected, and ValueError that lists
+        the shapes that differ; then nothing has been changed.
+        """
+        own = dict(self.named_state())
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        if missing or unexpected:
+            raise KeyError(
+                f"state of {type(self).__name__} does not fit: missing {missing or 'nothing'}, "
+                f"unexpected {unexpected or 'nothing'}"
+            )
+        arrays = {name: np.asarray(state[name]) for name in own}
+        differing = [
+            f"{name} is {tensor.shape} and was given {arrays[name].shape}"
+            for name, tensor in own.items()
+            if arrays[name].shape != tensor.shape
+        ]
+        if differing:
+            raise ValueError(f"state of {type(self).__name__} does not fit: {'; '.join(differing)}")
+        for name, tensor in own.items():
+            tensor.data = arrays[name].astype(tensor.dtype)
+
+    def __repr__(self) -> str:
+        lines = []
+        for path, module in self.named_modules():
+            if path and type(module).__repr__ is not Module.__repr__:
+                lines.append(f"  {path}: {module!r}")
+            elif path:
+                lines.append(f"  {path}: {type(module).__name__}()")
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"]) if lines else f"{type(self).__name__}()"
+
+
+def _parts(value: Any) -> list[tuple[Any, Any]]:
+    """Return the names (or keys, or places) of what a module or container holds, and what is there."""
+    if isinstance(value, Module):
+        return list(vars(value).items())
+    if isinstance(value, dict):
+        return list(value.items())
+    if isinstance(value, (list, tuple)):
+        return list(enumerate(value))
+    return []
+
+
+def _walk(module: Module) -> Iterator[tuple[str, Any]]:
+    """Yield the path and the object for everything within a module, itself first, once each."""
+    seen: set[int] = set()
+    stack: list[tuple[str, Any]] = [("", module)]
+    while stack:
+        path, value = stack.pop()
+        if id(value) in seen:
+            continue
+        if isinstance(value, (Module, Tensor, dict, list, tuple)):
+            seen.add(id(value))
+            yield path, value
+        stack += [(f"{path}.{key}" if path else str(key), part) for key, part in reversed(_parts(value))]
+
+
+def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any) -> Any:
+    """Return `module(*inputs)` computed with `params` (arrays or Tensors by name) in place of its own.
+
+    Names are those of `named_parameters`; what is not named stays the module's. The module is left
+    as it is, so `grad(lambda params: loss(functional_call(module, params, x)))` differentiates a
+    network as a function of its parameters.
+    """
+    unknown = [name for name in params if name not in dict(module.named_state())]
+    if unknown:
+        raise KeyError(f"{type(module).__name__} has no parameters named {unknown}")
+    return _with_parameters(module, "", params, {})(*inputs)
+
+
+def _with_parameters(value: Any, path: str, params: Mapping[str, Any], copies: dict[int, Any]) -> Any:
+    """Copy a module or container with the named Tensors in it replaced, what is shared staying shared."""
+    if id(value) in copies:
+        return copies[id(value)]
+    if isinstance(value, Tensor):
+        given = params.get(path, value)
+        copies[id(value)] = given if isinstance(given, Tensor) else Tensor(given)
+    elif isinstance(value, tuple):
+        parts = [_with_parameters(part, f"{path}.{key}", params, copies) for key, part in enumerate(value)]
+        copies[id(value)] = type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    elif isinstance(value, (Module, dict, list)):
+        result = copies[id(value)] = copy(value)
+        members = vars(result) if isinstance(result, Module) else result
+        for key, part in _parts(value):
+            members[key] = _with_parameters(part, f"{path}.{key}" if path else str(key), params, copies)
+    else:
+        return value
+    return copies[id(value)]

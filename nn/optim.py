@@ -1,0 +1,290 @@
+"""Optimizers: they change parameters in place, and their state can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograd import Tensor
+
+Array = NDArray[Any]
+
+# Parameters are updated in pieces that stay in the processor's cache from one pass to the next.
+PIECE = 16_384
+
+
+class Optimizer:
+    """What optimizers share: the parameters, the learning rate, and arrays of state per parameter.
+
+    An optimizer names its state in `slots` and says in `update` what happens to one piece of a
+    parameter, in place. `lr` may be changed between steps, e.g. by a schedule.
+    """
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("an optimizer needs parameters, and got none")
+        for parameter in self.parameters:
+            if parameter.op is not None or not parameter.data.flags.c_contiguous:
+                raise ValueError(
+                    f"an optimizer changes leaf tensors in place, and {parameter!r} is not one; "
+                    "make parameters with Tensor(data, requires_grad=True)"
+                )
+        check("lr", lr, 0, np.inf)
+        check("weight_decay", weight_decay, 0, np.inf)
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.steps = 0
+        self.state: dict[str, list[Array]] = {
+            slot: [np.zeros_like(parameter.data) for parameter in self.parameters] for slot in self.slots
+        }
+        self._scratch = {
+            parameter.dtype: np.empty((2, PIECE), parameter.dtype) for parameter in self.parameters
+        }
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the parameters."""
+        for parameter in self.parameters:
+            parameter.zero_grad()
+
+    def step(self) -> None:
+        """Change every parameter that has a gradient."""
+        ready = [(n, p) for n, p in enumerate(self.parameters) if p.grad is not None]
+        if not ready:
+            raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
+        self.steps += 1
+        for number, parameter in ready:
+            arrays = [parameter.data, parameter.grad.data]  # type: ignore[union-attr]
+            arrays += [self.state[slot][number] for slot in self.slots]
+            rows = [array.reshape(-1) for array in arrays]
+            for start in range(0, parameter.size, PIECE):
+                pieces = [row[start : start + PIECE] for row in rows]
+                self._update_piece(*pieces)
+            parameter.data = parameter.data  # tells the graph that the values have changed
+
+    def _update_piece(self, w: Array, g: Array, *state: Array) -> None:
+        first, second = self._scratch[w.dtype][:, : len(w)]
+        if self.weight_decay:
+            g = self.decay(w, g, first)
+        self.update(w, g, *state, first, second)
+
+    def decay(self, w: Array, g: Array, scratch: Array) -> Array:
+        """Return the gradient with the weight decay's, weight_decay w, added to it."""
+        np.multiply(w, self.weight_decay, out=scratch)
+        return np.add(scratch, g, out=scratch)
+
+    def update(self, w: Array, g: Array, *state_and_scratch: Array) -> None:
+        """Change the weights `w` in place by the gradient `g`, which stays as it is.
+
+        After them come one array per slot and two of scratch, the first of which may hold `g`.
+        """
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of the step count and of all state, by name."""
+        state = {
+            f"{slot}.{number}": array.copy()
+            for slot in self.slots
+            for number, array in enumerate(self.state[slot])
+        }
+        return {"steps": np.array(self.steps), **state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved state. Raises ValueError that lists what does not fit."""
+        own = self.state_dict()
+        wrong = [f"{name} is missing" for name in own if name not in state]
+        wrong += [f"{name} is unexpected" for name in state if name not in own]
+        wrong += [
+            f"{name} is {own[name].shape} and was given {np.shape(state[name])}"
+            for name in own
+            if name in state and np.shape(state[name]) != own[name].shape
+        ]
+        if wrong:
+            raise ValueError(f"state of {type(self).__name__} does not fit: {'; '.join(wrong)}")
+        self.steps = int(state["steps"])
+        for slot in self.slots:
+            for number, array in enumerate(self.state[slot]):
+                array[...] = state[f"{slot}.{number}"]
+
+
+def check(name: str, value: float, low: float, high: float) -> None:
+    """Raise ValueError unless low <= value < high."""
+    if not low <= value < high:
+        limit = "" if high == np.inf else f" and less than {high}"
+        raise ValueError(f"{name} must be at least {low}{limit}; got {value}")
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum: v = momentum v + g, w = w - lr v.
+
+    With `nesterov`, w = w - lr (g + momentum v) (Sutskever et al., 2013, as PyTorch writes it).
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        check("momentum", momentum, 0, 1)
+        if nesterov and not momentum:
+            raise ValueError("nesterov needs momentum > 0")
+        self.slots = ("momentum",) if momentum else ()
+        super().__init__(parameters, lr, weight_decay)
+        self.momentum = momentum
+        self.nesterov = nesterov
+
+    def update(self, w: Array, g: Array, *arrays: Array) -> None:
+        *velocity, first, second = arrays
+        direction = g
+        for v in velocity:
+            v *= self.momentum
+            v += g
+            direction = v
+            if self.nesterov:
+                np.multiply(v, self.momentum, out=second)
+                direction = np.add(second, g, out=second)
+        w -= np.multiply(direction, self.lr, out=first)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba, 2015, algorithm 1)."""
+
+    slots = ("mean", "square")
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        for beta in betas:
+            check("beta", beta, 0, 1)
+        self.betas = betas
+        self.eps = eps
+
+    def update(self, w: Array, g: Array, *arrays: Array) -> None:
+        mean, square, first, second = arrays
+        beta1, beta2 = self.betas
+        np.multiply(g, 1 - beta1, out=second)
+        mean *= beta1
+        mean += second
+        np.multiply(g, g, out=second)
+        second *= 1 - beta2
+        square *= beta2
+        square += second
+        # w - lr (mean / c1) / (sqrt(square / c2) + eps), with the corrections c of the bias towards 0
+        np.sqrt(square, out=second)
+        second *= 1 / sqrt(1 - beta2**self.steps)
+        second += self.eps
+        np.divide(mean, second, out=first)
+        first *= self.lr / (1 - beta1**self.steps)
+        w -= first
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: w = (1 - lr weight_decay) w first (Loshchilov & Hutter, 2019)."""
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+
+    def decay(self, w: Array, g: Array, scratch: Array) -> Array:
+        w *= 1 - self.lr * self.weight_decay
+        return g
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman & Hinton, 2012): the gradient over the root of its mean square."""
+
+    slots = ("square",)
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 0.01,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        check("alpha", alpha, 0, 1)
+        self.alpha = alpha
+        self.eps = eps
+
+    def update(self, w: Array, g: Array, *arrays: Array) -> None:
+        square, first, second = arrays
+        np.multiply(g, g, out=second)
+        second *= 1 - self.alpha
+        square *= self.alpha
+        square += second
+        np.sqrt(square, out=second)
+        second += self.eps
+        np.divide(g, second, out=first)
+        first *= self.lr
+        w -= first
+
+
+class Adagrad(Optimizer):
+    """AdaGrad (Duchi et al., 2011): the gradient over the root of the sum of its squares."""
+
+    slots = ("sum",)
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 0.01,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.eps = eps
+
+    def update(self, w: Array, g: Array, *arrays: Array) -> None:
+        total, first, second = arrays
+        total += np.multiply(g, g, out=second)
+        np.sqrt(total, out=second)
+        second += self.eps
+        np.divide(g, second, out=first)
+        first *= self.lr
+        w -= first
+
+
+def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
+    """Scale the gradients in place so that their norm, all taken together, is at most `max_norm`.
+
+    Returns the norm before, in float64. A norm that is not finite leaves the gradients as they are.
+    """
+    check("max_norm", max_norm, 0, np.inf)
+    gradients = [p.grad.data for p in parameters if p.grad is not None]
+    squares = (float(np.sum(np.square(g, dtype=np.float64))) for g in gradients)
+    norm = sqrt(sum(squares))
+    if max_norm < norm < np.inf:
+        for gradient in gradients:
+            gradient *= max_norm / norm
+    return norm
+
+
+def clip_grad_value_(parameters: Iterable[Tensor], limit: float) -> None:
+    """Limit every element of the gradients, in place, to the range from -limit to limit."""
+    check("limit", limit, 0, np.inf)
+    for parameter in parameters:
+        if parameter.grad is not None:
+            np.clip(parameter.grad.data, -limit, limit, out=parameter.grad.data)
