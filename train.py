@@ -116,7 +116,10 @@ def load(options: argparse.Namespace) -> Dataset:
     except (DataError, OSError) as error:
         if options.dataset or options.data_dir:
             sys.exit(f"train.py: {error}")
-        print(f"No MNIST here: {error}\nTraining on the 1,797 small digits that come with the program.")
+        print(
+            "MNIST is not in the cache and could not be downloaded (--data-dir names a folder that has it): "
+            "training on the 1,797 small digits that come with the program."
+        )
         return load_digits()
 
 

@@ -3,7 +3,7 @@
 from autograd import ops as ops
 from autograd.drawing import draw_graph
 from autograd.gradcheck import GradcheckError, gradcheck
-from autograd.primitive import each, primitive
+from autograd.primitives import each, primitive
 from autograd.recording import no_grad, scope
 from autograd.tensor import Tensor
 from autograd.transforms import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -305,6 +304,8 @@ def _small(text: str, color: str = QUIET) -> str:
 
 def _text(text: str) -> str:
     """Escape text for a label of Graphviz's HTML kind, which refuses control characters."""
+    from html import escape
+
     printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     # Graphviz replaces \\N and the like even here; a space of no width keeps the letter apart.
     return escape(printable).replace("\\", "\\\N{ZERO WIDTH SPACE}")

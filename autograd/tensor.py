@@ -11,7 +11,7 @@ from autograd.backend import Array, as_array
 from autograd.recording import next_order
 
 if TYPE_CHECKING:
-    from autograd.primitive import Op
+    from autograd.primitives import Op
 
 ArrayLike = Any
 """A Tensor, an array, a Python number, or nested lists of numbers."""

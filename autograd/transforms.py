@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd.backend import as_array
 from autograd.backward import backpropagate, depends_on_others
-from autograd.primitive import primitive
+from autograd.primitives import primitive
 from autograd.recording import is_recording, recording
 from autograd.tensor import ArrayLike, Tensor
 

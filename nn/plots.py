@@ -110,7 +110,8 @@ def plot_mistakes(
         _caption(axes, f"no mistakes in {len(labels):,} samples")
         return figure
     _caption(axes, f"the surest {len(worst)} of {len(wrong):,} mistakes in {len(labels):,} samples")
-    axes.imshow(_mosaic(images[worst], 5, cell_height, cell_width), cmap="gray", vmin=0, vmax=255)
+    brightest = max(images.max(), 1)
+    axes.imshow(_mosaic(images[worst], 5, cell_height, cell_width), cmap="gray", vmin=0, vmax=brightest)
     axes.set_anchor("NW")
     for position, sample in enumerate(worst):
         row, column = divmod(position, 5)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.primitive import implements
+from autograd.primitives import implements
 from autograd.tensor import Tensor
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.primitive import implements, primitive
+from autograd.primitives import implements, primitive
 
 add = primitive(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 subtract = primitive(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)

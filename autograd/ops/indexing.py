@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autograd.backend import scatter_add
-from autograd.primitive import primitive
+from autograd.primitives import primitive
 from autograd.tensor import Tensor
 
 

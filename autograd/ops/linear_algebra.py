@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from string import ascii_letters
 from typing import Any
 
 import numpy as np
 
-from autograd.primitive import each, implements, primitive
+from autograd.primitives import each, implements, primitive
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _transposed(x: Any) -> Any:
@@ -49,7 +50,7 @@ def _einsum_rule(i: int, g: Any, y: Any, *operands: Any, subscripts: str, optimi
     x, own = operands[i], inputs[i]
     others = inputs[:i] + inputs[i + 1 :]
     factors = [g, *operands[:i], *operands[i + 1 :]]
-    unused = iter(letter for letter in ascii_letters if letter not in subscripts)
+    unused = iter(letter for letter in LETTERS if letter not in subscripts)
     names = [output, *others]
     wanted = ""
     for axis, letter in enumerate(own):
@@ -85,7 +86,7 @@ def _as_text(*arguments: Any) -> tuple[str, tuple[Any, ...]]:
     """Turn `einsum(a, [0, 1], b, [1, 2], [0, 2])` into subscripts and operands."""
 
     def term(indices: Any) -> str:
-        return "".join("..." if i is Ellipsis else ascii_letters[i] for i in indices)
+        return "".join("..." if i is Ellipsis else LETTERS[i] for i in indices)
 
     pairs = len(arguments) // 2
     text = ",".join(term(indices) for indices in arguments[1 : 2 * pairs : 2])
@@ -102,7 +103,7 @@ def _explicit(subscripts: str, operands: tuple[Any, ...]) -> str:
         raise ValueError(
             f"einsum {subscripts!r} names {len(inputs)} operands, and {len(operands)} were given"
         )
-    free = [letter for letter in ascii_letters if letter not in subscripts]
+    free = [letter for letter in LETTERS if letter not in subscripts]
     hidden = [max(x.ndim - len(term.replace("...", "")), 0) for term, x in zip(inputs, operands, strict=True)]
     batch = "".join(free[: max(hidden)])
     spelt = [term.replace("...", batch[len(batch) - n :]) for term, n in zip(inputs, hidden, strict=True)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.primitive import primitive
+from autograd.primitives import primitive
 from autograd.tensor import implementations
 
 

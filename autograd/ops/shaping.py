@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd.ops.indexing import scatter
-from autograd.primitive import each, implements, primitive
+from autograd.primitives import each, implements, primitive
 
 
 def _reshape_rule(g: Any, y: Any, x: Any, *, shape: Any, order: str = "C") -> Any:
