@@ -38,7 +38,7 @@ def backward(
             f"backward() of a tensor of shape {tensor._data.shape} needs gradient=, an array of that "
             "shape; or reduce it to one number first, e.g. with .sum()"
         )
-    seed = np.ones_like(tensor._data) if gradient is None else gradient
+    seed = np.ones(tensor.shape, tensor.dtype) if gradient is None else gradient
     gradients = backpropagate([tensor], [seed], retain_graph=retain_graph, create_graph=create_graph)
     for node, value in gradients.items():
         if value is None:
@@ -234,10 +234,9 @@ def sum_to(gradient: Any, shape: tuple[int, ...]) -> Any:
     """Sum `gradient` over the axes along which an array of `shape` was broadcast."""
     extra = gradient.ndim - len(shape)
     total = gradient.sum(axis=tuple(range(extra))) if extra > 0 else gradient
-    if extra >= 0:
+    if total.shape != shape and extra >= 0:
         stretched = [i for i, n in enumerate(shape) if n == 1 and total.shape[i] != 1]
-        if stretched:
-            total = total.sum(axis=tuple(stretched), keepdims=True)
+        total = total.sum(axis=tuple(stretched), keepdims=True)
     if total.shape != shape:
         raise ValueError(f"a gradient rule returned shape {gradient.shape} for an input of shape {shape}")
     return total

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autograd.recording import scope
+from autograd.recording import calls
 from autograd.tensor import Tensor
 from autograd.transforms import flatten
 
@@ -150,7 +150,7 @@ def _path(owner: Any, member: Any) -> str:
 def _places(tensors: list[Tensor]) -> dict[Tensor, _Cluster | None]:
     """Find the innermost call for each tensor: parameters are where they are used, if that is one place."""
     places: dict[Tensor, _Cluster | None] = {}
-    clusters = sorted(map(_Cluster, scope.calls), key=lambda cluster: cluster.first)
+    clusters = sorted(map(_Cluster, calls), key=lambda cluster: cluster.first)
     upcoming = iter([*clusters, None])
     following = next(upcoming)
     current: _Cluster | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from autograd.backend import as_array
-from autograd.recording import is_recording, next_order, paused_threads
+from autograd.recording import next_order, paused_threads
 from autograd.tensor import Tensor, implementations, not_differentiated
 
 
@@ -172,11 +172,19 @@ def _general(op: Op) -> Callable[..., Any]:
     source = not op.rules
 
     def apply(*inputs: Any, **params: Any) -> Any:
-        tensors = [x for x in inputs if type(x) is Tensor]
-        if not tensors and not source:
+        nodes, values = [], []
+        traced, tracked = source, False
+        for x in inputs:
+            if type(x) is Tensor:
+                values.append(x._data)
+                traced = True
+                tracked = tracked or x._tracked
+            else:
+                x = x if type(x) in _NUMBERS else _constant(x)
+                values.append(x)
+            nodes.append(x)
+        if not traced:
             return forward(*inputs, **params)
-        inputs = tuple(x if type(x) is Tensor or type(x) in _NUMBERS else _constant(x) for x in inputs)
-        values = [x._data if type(x) is Tensor else x for x in inputs]
         try:
             value = forward(*values, **params)
         except Exception as error:
@@ -184,10 +192,11 @@ def _general(op: Op) -> Callable[..., Any]:
         y = _new(Tensor)
         y._data = value if type(value) is ndarray else as_array(value)
         y.grad = y.params = y.name = None
-        y._tracked = is_recording() and any(x._tracked for x in tensors)
-        if y._tracked or (source and is_recording()):
+        recorded = (tracked or source) and not (paused_threads and get_ident() in paused_threads)
+        y._tracked = tracked and recorded
+        if recorded:
             y.op = op
-            y.inputs = inputs
+            y.inputs = tuple(nodes)
             y.params = params or None
             y.order = next_order()
         else:

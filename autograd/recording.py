@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from threading import get_ident
-from typing import Any, ClassVar
+from typing import Any
 from weakref import ref
 
 # Creation numbers rise, so creation order is topological order, and an input that is younger than
@@ -38,6 +38,10 @@ def no_grad() -> Any:
     return recording(False)
 
 
+# The calls that scopes have marked: first and last creation number, class name, reference to the owner.
+calls: deque[tuple[int, int, str, Any]] = deque(maxlen=10_000)
+
+
 class scope:
     """Mark the ops made in this context as the work of `owner`, a module: one cluster in a picture.
 
@@ -46,7 +50,6 @@ class scope:
     """
 
     __slots__ = ("owner", "first")
-    calls: ClassVar[deque[tuple[int, int, str, Any]]] = deque(maxlen=10_000)
 
     def __init__(self, owner: object) -> None:
         self.owner = owner
@@ -54,6 +57,6 @@ class scope:
     def __enter__(self) -> None:
         self.first = next_order()
 
-    def __exit__(self, *exception: object) -> None:
-        kind = type(self.owner).__name__
-        scope.calls.append((self.first, next_order(), kind, ref(self.owner)))
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        owner = self.owner
+        calls.append((self.first, next_order(), type(owner).__name__, ref(owner)))

@@ -14,6 +14,11 @@ ArrayLike = Any
 
 
 def _linear(x: Any, weight: Any, bias: Any) -> Any:
+    if x.shape[-1:] != weight.shape[:1] or weight.ndim != 2:
+        raise ValueError(
+            f"linear with a weight of shape {weight.shape} takes inputs of shape "
+            f"(..., {weight.shape[0] if weight.ndim else '?'}) and got {x.shape}"
+        )
     product = np.matmul(x, weight)
     product += bias
     return product
@@ -35,11 +40,6 @@ _linear_op = primitive(
 
 def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Any:
     """Return x W + b, for x of shape (..., inputs), W of (inputs, outputs) and b of (outputs,)."""
-    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[0]:
-        raise ValueError(
-            f"linear with a weight of shape {weight.shape} takes inputs of shape "
-            f"(..., {weight.shape[0]}) and got {x.shape}"
-        )
     return x @ weight if bias is None else _linear_op(x, weight, bias)
 
 
@@ -62,8 +62,8 @@ tanh = np.tanh
 
 def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
     """Return x less its maximum, and the maximum: then exp cannot overflow."""
-    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    if not np.isfinite(largest).all():
+    largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    if not np.logical_and.reduce(np.isfinite(largest), axis=None):
         largest = np.where(np.isfinite(largest), largest, 0)
     return x - largest, largest
 
@@ -75,13 +75,13 @@ def _softmax(x: Any, *, axis: Any = -1) -> Any:
 
 def _log_softmax(x: Any, *, axis: Any = -1) -> Any:
     shifted, _ = _shifted(x, axis)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
 
 
 def _logsumexp(x: Any, *, axis: Any = None) -> Any:
     shifted, largest = _shifted(x, axis)
     with np.errstate(divide="ignore"):  # log(0) = -inf is the answer where every x is -inf
-        return np.log(np.exp(shifted).sum(axis=axis, keepdims=True)) + largest
+        return np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True)) + largest
 
 
 def _softmax_rule(g: Any, y: Any, x: Any, *, axis: Any = -1) -> Any:
@@ -158,28 +158,54 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
     `logits` has shape (..., classes). `targets` are integer labels of shape (...), or
     probabilities (one-hot, smoothed, a teacher's) of shape (..., classes).
     """
-    classes = logits.shape[-1] if logits.ndim else 0
     targets = targets if isinstance(targets, Tensor) else np.asarray(targets)
     if targets.dtype.kind in "iu" and targets.shape == logits.shape[:-1]:
-        labels = targets.data if isinstance(targets, Tensor) else targets
-        _check_labels(labels, classes)
-        places = (*np.indices(labels.shape, sparse=True), labels)
-        return -np.mean(log_softmax(logits)[places])
+        return nll_loss(log_softmax(logits), targets)
     if targets.shape != logits.shape:
         raise ValueError(
             f"cross_entropy of logits of shape {logits.shape} needs integer labels of shape "
             f"{logits.shape[:-1]} or probabilities of shape {logits.shape}; got {targets.dtype} targets "
             f"of shape {targets.shape}"
         )
-    return -np.mean(np.sum(log_softmax(logits) * targets, axis=-1))
+    return (log_softmax(logits) * targets).sum() / -max(logits[..., 0].size, 1)
 
 
-def _check_labels(labels: Any, classes: int) -> None:
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
+    """Return the mean of -log_probabilities at the labels, a single number.
+
+    `log_probabilities` has shape (..., classes), `labels` are integers of shape (...).
+    """
+    labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
+    if labels.dtype.kind not in "iu" or labels.shape != log_probabilities.shape[:-1]:
+        raise ValueError(
+            f"nll_loss of log-probabilities of shape {log_probabilities.shape} needs integer labels of "
+            f"shape {log_probabilities.shape[:-1]}; got {labels.dtype} labels of shape {labels.shape}"
+        )
+    return _nll_loss_op(log_probabilities, labels=labels)
+
+
+def _places(labels: Any) -> tuple[Any, ...]:
+    """Return the index of each row's label."""
+    return (*np.indices(labels.shape, sparse=True), labels)
+
+
+def _nll_loss(x: Any, *, labels: Any) -> Any:
+    classes = x.shape[-1]
+    if labels.size and labels.astype(np.uint64).max() >= classes:  # negative ones become large
         raise ValueError(
             f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
             f"{labels.min()} to {labels.max()}"
         )
+    return x[_places(labels)].sum() / -max(labels.size, 1)
+
+
+def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:
+    shares = np.zeros(x.shape, x.dtype)
+    shares[_places(labels)] = -1 / max(labels.size, 1)
+    return g * shares
+
+
+_nll_loss_op = primitive(_nll_loss, _nll_loss_rule)
 
 
 def mse_loss(prediction: ArrayLike, target: ArrayLike) -> Any:

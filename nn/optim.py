@@ -14,7 +14,7 @@ from autograd import Tensor
 Array = NDArray[Any]
 
 # Parameters are updated in pieces that stay in the processor's cache from one pass to the next.
-PIECE = 16_384
+PIECE = 262_144
 
 
 class Optimizer:
@@ -44,6 +44,7 @@ class Optimizer:
         self.state: dict[str, list[Array]] = {
             slot: [np.zeros_like(parameter.data) for parameter in self.parameters] for slot in self.slots
         }
+        self._pieces: list[tuple[Any, list[tuple[Any, ...]]]] = [(None, [])] * len(self.parameters)
         self._scratch = {
             parameter.dtype: np.empty((2, PIECE), parameter.dtype) for parameter in self.parameters
         }
@@ -60,19 +61,28 @@ class Optimizer:
             raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
         self.steps += 1
         for number, parameter in ready:
-            arrays = [parameter.data, parameter.grad.data]  # type: ignore[union-attr]
-            arrays += [self.state[slot][number] for slot in self.slots]
-            rows = [array.reshape(-1) for array in arrays]
-            for start in range(0, parameter.size, PIECE):
-                pieces = [row[start : start + PIECE] for row in rows]
-                self._update_piece(*pieces)
+            gradient = parameter.grad.data.reshape(-1)  # type: ignore[union-attr]
+            for place, w, *arrays in self._pieces_of(number, parameter):
+                g = gradient[place]
+                if self.weight_decay:
+                    g = self.decay(w, g, arrays[-2])
+                self.update(w, g, *arrays)
             parameter.data = parameter.data  # tells the graph that the values have changed
 
-    def _update_piece(self, w: Array, g: Array, *state: Array) -> None:
-        first, second = self._scratch[w.dtype][:, : len(w)]
-        if self.weight_decay:
-            g = self.decay(w, g, first)
-        self.update(w, g, *state, first, second)
+    def _pieces_of(self, number: int, parameter: Tensor) -> list[tuple[Any, ...]]:
+        """Return per piece where it is, its weights, its state and its scratch, as long as they live."""
+        data, pieces = self._pieces[number]
+        if data is not parameter.data:
+            rows = [parameter.data, *(self.state[slot][number] for slot in self.slots)]
+            flat = [row.reshape(-1) for row in rows]
+            places = [slice(start, start + PIECE) for start in range(0, parameter.size, PIECE)]
+            scratch = self._scratch[parameter.dtype]
+            pieces = []
+            for place in places:
+                views = [row[place] for row in flat]
+                pieces.append((place, *views, *scratch[:, : views[0].size]))
+            self._pieces[number] = parameter.data, pieces
+        return pieces
 
     def decay(self, w: Array, g: Array, scratch: Array) -> Array:
         """Return the gradient with the weight decay's, weight_decay w, added to it."""
