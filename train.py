@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,28 +35,63 @@ LEARNING_RATES = {
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument_group("data").add_argument
-    add("--dataset", choices=("mnist", "fashion-mnist", "digits"), help="default: mnist, else digits")
+    add(
+        "--dataset",
+        choices=("mnist", "fashion-mnist", "digits"),
+        help="default: mnist, or digits where MNIST cannot be had",
+    )
     add("--data-dir", type=Path, help="folder with the four IDX files, gzipped or not")
-    add("--validation", type=fraction, default=0.0, help="part of the training set to validate on")
+    add(
+        "--validation",
+        type=fraction,
+        default=0.0,
+        help="part of the training set to validate on (default: 0)",
+    )
     add = parser.add_argument_group("network").add_argument
-    add("--hidden", type=positive, nargs="*", default=[256, 128], help="widths of the hidden layers")
-    add("--activation", choices=("relu", "sigmoid", "tanh"), default="relu", help="between layers")
-    add("--dropout", type=probability, default=0.2, help="probability of dropping a hidden unit")
+    add(
+        "--hidden",
+        type=positive,
+        nargs="*",
+        default=[256, 128],
+        help="widths of the hidden layers (default: 256 128)",
+    )
+    add(
+        "--activation",
+        choices=("relu", "sigmoid", "tanh"),
+        default="relu",
+        help="between layers (default: %(default)s)",
+    )
+    add(
+        "--dropout",
+        type=probability,
+        default=0.2,
+        help="probability of dropping a hidden unit (default: %(default)s)",
+    )
     add = parser.add_argument_group("training").add_argument
-    add("--optimizer", choices=tuple(LEARNING_RATES), default="momentum", help="method")
+    add(
+        "--optimizer", choices=tuple(LEARNING_RATES), default="momentum", help="method (default: %(default)s)"
+    )
     add("--lr", type=at_least_zero, help="(peak) learning rate; default: one that suits the optimizer")
-    add("--momentum", type=fraction, default=0.9, help="of the optimizers momentum and nesterov")
-    add("--weight-decay", type=at_least_zero, default=0.0, help="strength")
+    add(
+        "--momentum",
+        type=fraction,
+        default=0.9,
+        help="of the optimizers momentum and nesterov (default: %(default)s)",
+    )
+    add("--weight-decay", type=at_least_zero, default=0.0, help="strength (default: 0)")
     schedules = ("constant", "step", "exponential", "cosine", "warm-up", "one-cycle")
-    add("--schedule", choices=schedules, default="one-cycle", help="of the learning rate")
+    add(
+        "--schedule",
+        choices=schedules,
+        default="one-cycle",
+        help="of the learning rate (default: %(default)s)",
+    )
     add("--batch-size", type=positive, help="default: 128, or 32 for digits")
-    add("--epochs", type=positive, default=20, help="passes over the training set")
+    add("--epochs", type=positive, default=20, help="passes over the training set (default: %(default)s)")
     add("--early-stopping", type=positive, metavar="PATIENCE", help="epochs without a better validation loss")
-    add("--seed", type=int, default=0, help="of all randomness")
+    add("--seed", type=int, default=0, help="of all randomness (default: %(default)s)")
     add("--threads", type=positive, help="processor threads; default: all")
     add = parser.add_argument_group("results").add_argument
     add("--out", type=Path, help="run folder; default: runs/ and the time")
@@ -67,11 +103,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs="?",
         const="svg",
         default="svg",
-        help="format of the picture of one training step",
+        help="format of the picture of one training step (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     if options.early_stopping and not options.validation:
         parser.error("--early-stopping needs --validation, e.g. --validation 0.1")
+    if options.optimizer == "nesterov" and not options.momentum:
+        parser.error("argument --momentum: nesterov needs more than 0")
+    if options.no_plots and options.show:
+        parser.error("--show shows a picture, and --no-plots asks for none")
     if options.seed < 0:
         parser.error("argument --seed: must not be negative")
     if options.dataset == "digits" and options.data_dir:
@@ -116,10 +156,8 @@ def load(options: argparse.Namespace) -> Dataset:
     except (DataError, OSError) as error:
         if options.dataset or options.data_dir:
             sys.exit(f"train.py: {error}")
-        print(
-            "MNIST is not in the cache and could not be downloaded (--data-dir names a folder that has it): "
-            "training on the 1,797 small digits that come with the program."
-        )
+        reason = str(error).splitlines()[0].rstrip(":.")
+        print(f"No MNIST ({reason}): training on the 1,797 small digits that come with the program.")
         return load_digits()
 
 
@@ -177,13 +215,24 @@ def main(arguments: list[str] | None = None) -> None:
     from nn.data import split_validation
     from nn.training import Labelled, fit
 
-    data = load(options)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"train.py: the run folder {options.out} cannot be made: {error}")
+    try:
+        data = load(options)
+    except SystemExit:
+        options.out.rmdir()
+        raise
     options.dataset = data.name
     options.batch_size = options.batch_size or (32 if data.name == "digits" else 128)
     order, weights = (np.random.default_rng([options.seed, stream]) for stream in range(2))
     parts: dict[str, Labelled] = {"train": (data.train_images, data.train_labels)}
     if options.validation:
-        images, labels, *held_out = split_validation(*parts["train"], options.validation, order)
+        try:
+            images, labels, *held_out = split_validation(*parts["train"], options.validation, order)
+        except ValueError as error:
+            sys.exit(f"train.py: --validation: {error}")
         parts = {"train": (images, labels), "validation": (held_out[0], held_out[1])}
     parts["test"] = (data.test_images, data.test_labels)
     sizes = [data.train_images[0].size, *options.hidden, len(data.classes)]
@@ -191,7 +240,6 @@ def main(arguments: list[str] | None = None) -> None:
     optimizer = make_optimizer(options, model.parameters())
     steps = options.epochs * -(-len(parts["train"][0]) // options.batch_size)
     options.lr = optimizer.lr
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "config.json").write_text(json.dumps(describe(options), indent=2) + "\n")
     print(f"{data.name}: {len(parts['train'][0]):,} training and {len(parts['test'][0]):,} test images")
     print(f"Network {'-'.join(map(str, sizes))}, results in {options.out}")
@@ -207,22 +255,33 @@ def main(arguments: list[str] | None = None) -> None:
         patience=options.early_stopping,
         progress=progress,
     )
-    history = report(records, options.out / "metrics.csv")
+    history: list[dict[str, float]] = []
+    interrupted = False
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is no number is told in words
+            report(records, options.out / "metrics.csv", history)
+    except KeyboardInterrupt:
+        interrupted = True
+        print(f"Interrupted after epoch {len(history)}: its results are kept.", file=sys.stderr)
+    if options.early_stopping and not interrupted:
+        best = min(history, key=lambda record: record["validation_loss"])
+        print(f"The parameters kept are those of epoch {best['epoch']:.0f}, the best by validation loss.")
     save_arrays(options.out / "parameters.npz", model.state_dict())
-    if not options.no_plots:
+    if history and not options.no_plots:
         draw(options, model, data, history)
+    if interrupted:
+        sys.exit(130)  # the status of a program that Ctrl-C has ended
 
 
 def describe(options: argparse.Namespace) -> dict[str, Any]:
     """Return what it takes to run this again: options and versions."""
     chosen = {name: str(v) if isinstance(v, Path) else v for name, v in vars(options).items()}
-    packages = {name: version(name) for name in ("numpy", "matplotlib", "graphviz")}
+    packages = {name: version(name) for name in ("numpy", "matplotlib", "graphviz", "tqdm")}
     return {"options": chosen, "versions": {"python": platform.python_version(), **packages}}
 
 
-def report(records: Iterable[dict[str, float]], path: Path) -> list[dict[str, float]]:
-    """Print a line per epoch and add it to the table at `path`; return all records."""
-    history: list[dict[str, float]] = []
+def report(records: Iterable[dict[str, float]], path: Path, history: list[dict[str, float]]) -> None:
+    """Print a line per epoch, add it to the table at `path` and to `history`; stop where it diverges."""
     with open(path, "w", newline="") as file:
         for record in records:
             if not history:
@@ -237,7 +296,9 @@ def report(records: Iterable[dict[str, float]], path: Path) -> list[dict[str, fl
                 f"({record['seconds']:.1f} s)",
                 flush=True,
             )
-    return history
+            if not isfinite(record["loss"]):
+                print("train.py: the loss is no number any more; try a lower --lr", file=sys.stderr)
+                return
 
 
 def draw(options: argparse.Namespace, model: Any, data: Dataset, history: list[dict[str, float]]) -> None:
@@ -265,19 +326,20 @@ def draw(options: argparse.Namespace, model: Any, data: Dataset, history: list[d
 
 def draw_step(options: argparse.Namespace, model: Any, data: Dataset) -> None:
     """Write the graph of one training step; without the program dot, as text."""
-    from graphviz import ExecutableNotFound
+    from graphviz import CalledProcessError, ExecutableNotFound
 
     from autograd import draw_graph
     from nn.data import scale_pixels
     from nn.training import training_loss
 
     pixels = scale_pixels(data.train_images[: options.batch_size], data.levels)
+    model.zero_grad()
     loss = training_loss(model.train(), pixels, data.train_labels[: options.batch_size])
     loss.backward(retain_graph=True)
     picture = draw_graph(loss)
     try:
         if options.graph != "dot":
-            picture.render(outfile=options.out / f"graph.{options.graph}", cleanup=True)
+            (options.out / f"graph.{options.graph}").write_bytes(picture.pipe(format=options.graph))
             return
     except ExecutableNotFound:
         print(
@@ -285,7 +347,9 @@ def draw_step(options: argparse.Namespace, model: Any, data: Dataset) -> None:
             "(e.g. apt install graphviz) and run: dot -Tsvg -O graph.dot",
             file=sys.stderr,
         )
-    picture.save(options.out / "graph.dot")
+    except CalledProcessError as error:
+        print(f"train.py: could not draw the graph: {error}; it is left as text", file=sys.stderr)
+    (options.out / "graph.dot").write_text(picture.source, encoding="utf-8")
 
 
 def attempt(what: str, action: Callable[[], Any]) -> None:

@@ -35,5 +35,7 @@ def _may_repeat(index: Any) -> bool:
     """Tell whether `index` can name an element twice: only arrays of integers can."""
     parts = index if isinstance(index, tuple) else (index,)
     return any(
-        np.asarray(part).dtype.kind in "iu" for part in parts if isinstance(part, (list, tuple, np.ndarray))
+        np.asarray(part).dtype.kind in "iu"
+        for part in parts
+        if not (part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)))
     )

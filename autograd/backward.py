@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -33,80 +33,44 @@ def backward(
             f"{tensor._label()} does not require gradients: no input was made with "
             "requires_grad=True, or it was computed under no_grad()"
         )
-    if gradient is None and tensor._data.size != 1:
+    if gradient is None and tensor._array.size != 1:
         raise RuntimeError(
-            f"backward() of a tensor of shape {tensor._data.shape} needs gradient=, an array of that "
+            f"backward() of a tensor of shape {tensor._array.shape} needs gradient=, an array of that "
             "shape; or reduce it to one number first, e.g. with .sum()"
         )
     seed = np.ones(tensor.shape, tensor.dtype) if gradient is None else gradient
-    gradients = backpropagate([tensor], [seed], retain_graph=retain_graph, create_graph=create_graph)
+    retain_graph = retain_graph or create_graph
+    path = find_path([tensor])
+    gradients = backpropagate(path, [tensor], [seed], retain_graph, create_graph, keep_all=retain_graph)
     for node, value in gradients.items():
         if value is None:
             continue
         if node.grad is not None:
-            value = (node.grad if create_graph else node.grad._data) + value
+            value = (node.grad if create_graph else node.grad._array) + value
         node.grad = value if type(value) is Tensor else Tensor(value)
 
 
-_absent = object()
+class Path(NamedTuple):
+    """The part of a graph that gradients flow through."""
+
+    nodes: list[Tensor]
+    """The results of operations, oldest first."""
+    ends: list[Tensor]
+    """Where gradients are wanted: the targets, or all leaves."""
+    others: bool
+    """Whether the outputs depend on tracked tensors that are no targets, too."""
 
 
-def backpropagate(
-    outputs: list[Tensor],
-    seeds: list[Any],
-    targets: Iterable[Tensor] = (),
-    retain_graph: bool = False,
-    create_graph: bool = False,
-) -> dict[Tensor, Any]:
-    """Return the gradients of `outputs`, weighted by `seeds`, for every leaf (or for `targets`).
+def find_path(outputs: Iterable[Tensor], targets: Iterable[Tensor] = ()) -> Path:
+    """Collect what lies between `outputs` and `targets`, or all leaves that require gradients.
 
-    The keys are the leaves that the outputs depend on, or the targets; the values arrays, or None
-    where no gradient arrived. With `retain_graph` the tensors in between are there too. Gradients are
-    Tensors when they are recorded: with `create_graph`, and when they depend on a tracked tensor
-    that is not a target.
+    Creation order is topological order, so what is older than every target cannot depend on one.
     """
     targets = set(targets)
-    gradients, others = _reachable(outputs, _oldest(targets))
-    nodes = sorted(
-        (node for node in gradients if node.op is not None and node not in targets),
-        key=attrgetter("order"),
-    )
-    if others:
-        nodes = _leading_to(targets, nodes, gradients)
-    if is_recording() and (others or any(type(seed) is Tensor and seed._tracked for seed in seeds)):
-        create_graph = True
-    for output, seed in zip(outputs, seeds, strict=True):
-        if output in gradients:
-            seed = _seed(seed, output, create_graph)
-            before = gradients[output]
-            gradients[output] = seed if before is None else before + seed
-    if create_graph:
-        with recording(True):
-            _walk(nodes, gradients, targets, Tensor, True)
-    else:
-        _walk(nodes, gradients, targets, ndarray, retain_graph)
-    return {target: gradients.get(target) for target in targets} if targets else gradients
-
-
-def depends_on_others(outputs: list[Tensor], targets: list[Tensor]) -> bool:
-    """Tell whether gradients of `outputs` flow to tensors that are older than all `targets`."""
-    return _reachable(outputs, _oldest(targets))[1]
-
-
-def _oldest(targets: Iterable[Tensor]) -> int:
-    return min((target.order for target in targets), default=0)
-
-
-def _reachable(outputs: list[Tensor], since: int) -> tuple[dict[Tensor, Any], bool]:
-    """Collect the tracked tensors that `outputs` were made from, the mutation check on the way.
-
-    Tensors older than `since` cannot depend on the targets: they are left out, and reported.
-    """
-    found: dict[Tensor, Any] = {
-        output: None for output in outputs if output._tracked and output.order >= since
-    }
-    stack = list(found)
-    left_out = False
+    since = min((target.order for target in targets), default=0)
+    found = dict.fromkeys(output for output in outputs if output._tracked)
+    others = any(output.order < since for output in found)
+    stack = [output for output in found if output.order >= since]
     while stack:
         node = stack.pop()
         if node.inputs is None:
@@ -115,31 +79,60 @@ def _reachable(outputs: list[Tensor], since: int) -> tuple[dict[Tensor, Any], bo
                 "pass retain_graph=True to the earlier one to go through it again"
             )
         for x in node.inputs:
-            if type(x) is Tensor:
-                if x.order > node.order:
-                    raise RuntimeError(
-                        f"{x._label()} was changed after {node.op.name!r} had used it (by an optimizer "  # type: ignore[union-attr]
-                        "step, load_state_dict or an assignment to .data), so the gradient would be "
-                        "wrong; call backward() before the change, or compute the output again"
-                    )
-                if x._tracked and x not in found:
-                    if x.order < since:
-                        left_out = True
-                    else:
-                        found[x] = None
-                        stack.append(x)
-    return found, left_out
+            if type(x) is Tensor and x._tracked and x not in found:
+                if x.order < since:
+                    others = True
+                else:
+                    found[x] = None
+                    stack.append(x)
+    nodes = [node for node in found if node.op is not None and node.order >= since and node not in targets]
+    nodes.sort(key=attrgetter("order"))
+    if not targets:
+        return Path(nodes, [leaf for leaf in found if leaf.op is None], others)
+    return Path(_leading_to(targets, nodes), list(targets), others)
 
 
-def _leading_to(targets: set[Tensor], nodes: list[Tensor], gradients: dict[Tensor, Any]) -> list[Tensor]:
-    """Keep the nodes, oldest first, that depend on a target; drop the others' gradients."""
+def _leading_to(targets: set[Tensor], nodes: list[Tensor]) -> list[Tensor]:
+    """Keep the nodes, oldest first, that depend on a target."""
     useful = set(targets)
     for node in nodes:
         if any(type(x) is Tensor and x in useful for x in node.inputs):
             useful.add(node)
-    for tensor in [tensor for tensor in gradients if tensor not in useful]:
-        del gradients[tensor]
     return [node for node in nodes if node in useful]
+
+
+_absent = object()
+
+
+def backpropagate(
+    path: Path,
+    outputs: Iterable[Tensor],
+    seeds: Iterable[Any],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    keep_all: bool = False,
+) -> dict[Tensor, Any]:
+    """Return the gradients of `outputs`, weighted by `seeds`, at the ends of `path`.
+
+    They are arrays, or Tensors when they are recorded (with `create_graph`, and when a seed is
+    tracked), or None where no gradient arrived; each has memory of its own. With `keep_all` those of
+    the tensors in between are there too. The graph is freed unless `retain_graph` or recorded.
+    """
+    gradients: dict[Tensor, Any] = dict.fromkeys([*path.nodes, *path.ends])
+    seeds = list(seeds)
+    if is_recording() and any(type(seed) is Tensor and seed._tracked for seed in seeds):
+        create_graph = True
+    for output, seed in zip(outputs, seeds, strict=True):
+        if output in gradients:
+            seed = _seed(seed, output, create_graph)
+            before = gradients[output]
+            gradients[output] = seed if before is None else before + seed
+    owners = gradients.keys() if keep_all else set(path.ends)
+    retain_graph = retain_graph or create_graph
+    nodes = path.nodes.copy() if retain_graph else path.nodes
+    with recording(create_graph):
+        _walk(nodes, gradients, owners, create_graph, retain_graph, keep_all)
+    return gradients
 
 
 def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
@@ -151,7 +144,7 @@ def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
             f"the gradient of a tensor of shape {output.shape} must have that shape, not {seed.shape}"
         )
     if not create_graph:
-        values = seed._data if type(seed) is Tensor else seed
+        values = seed._array if type(seed) is Tensor else seed
         return values.astype(output.dtype)
     seed = seed if type(seed) is Tensor else Tensor(seed)
     return seed if seed.dtype == output.dtype else seed.astype(output.dtype)
@@ -160,44 +153,50 @@ def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
 def _walk(
     nodes: list[Tensor],
     gradients: dict[Tensor, Any],
-    targets: set[Tensor],
-    kind: type,
+    owners: Any,
+    record: bool,
     retain_graph: bool,
+    keep_all: bool,
 ) -> None:
     """Run the rules of `nodes`, youngest first, adding up in `gradients`.
 
-    The rules see arrays, or the Tensors themselves when `kind` is Tensor, which records them.
+    The rules see arrays, or the Tensors themselves when they are to `record`. The gradients of `owners`
+    share memory with nothing else.
     """
-    convert = Tensor if kind is Tensor else as_array
-    owned: set[Tensor] = set()  # whose gradient is a buffer that was allocated here
+    kind, convert = (Tensor, Tensor) if record else (ndarray, as_array)
+    accumulated: set[Tensor] = set()  # whose gradient is a buffer that was allocated here
     while nodes:
         node = nodes.pop()
-        g = gradients[node] if retain_graph else gradients.pop(node)
+        g = gradients[node] if keep_all else gradients.pop(node)
         op, inputs, params = node.op, node.inputs, node.params
         if not retain_graph:
             node.inputs = None  # type: ignore[assignment]
         if g is None:
             continue
-        rules = op.rules  # type: ignore[union-attr]
+        order, rules = node.order, op.rules  # type: ignore[union-attr]
         if type(rules) is each:
             rules = rules.of(inputs)
-        if kind is Tensor:
+        if record:
             y: Any = node
             values: Any = inputs
         else:
-            y = node._data
+            y = node._array
             if len(inputs) == 1:
-                values = (inputs[0]._data,)
+                values = (inputs[0]._array,)
             elif len(inputs) == 2:
                 a, b = inputs
                 values = (
-                    a._data if type(a) is Tensor else a,
-                    b._data if type(b) is Tensor else b,
+                    a._array if type(a) is Tensor else a,
+                    b._array if type(b) is Tensor else b,
                 )
             else:
-                values = [x._data if type(x) is Tensor else x for x in inputs]
+                values = [x._array if type(x) is Tensor else x for x in inputs]
         for rule, x in zip(rules, inputs):  # noqa: B905 (strict= costs a third of the loop)
-            if rule is None or type(x) is not Tensor:
+            if type(x) is not Tensor:
+                continue
+            if x.order > order:
+                raise RuntimeError(_changed(x, op))
+            if rule is None:
                 continue
             before = gradients.get(x, _absent)
             if before is _absent:
@@ -206,7 +205,7 @@ def _walk(
                 gradient = rule(g, y, *values, **params) if params else rule(g, y, *values)
                 if type(gradient) is not kind:
                     gradient = convert(gradient)
-                data = x._data
+                data = x._array
                 if gradient.shape != data.shape:
                     gradient = sum_to(gradient, data.shape)
                 if gradient.dtype != data.dtype:
@@ -215,19 +214,25 @@ def _walk(
                 error.add_note(f"in the gradient of {op.name} of {describe(inputs, params)}")  # type: ignore[union-attr]
                 raise
             if before is None:
-                if (
-                    kind is not Tensor
-                    and (gradient is g or gradient.base is not None)
-                    and (x.op is None or x in targets)
-                ):
-                    gradient = gradient.copy()  # results are the caller's own
+                if x in owners:
+                    data = gradient._array if record else gradient
+                    if gradient is g or data.base is not None:
+                        gradient = np.copy(gradient)
                 gradients[x] = gradient
-            elif x in owned:
+            elif x in accumulated:
                 before += gradient
             else:
                 gradients[x] = before + gradient  # a NumPy scalar where both are 0-d
-                if gradient.ndim:
-                    owned.add(x)
+                if gradient.ndim and not record:
+                    accumulated.add(x)
+
+
+def _changed(x: Tensor, op: Any) -> str:
+    return (
+        f"{x._label()} was changed after {op.name!r} had used it (by an optimizer step, load_state_dict "
+        "or an assignment to .data), so the gradient would be wrong; call backward() before the change, or "
+        "compute the output again"
+    )
 
 
 def sum_to(gradient: Any, shape: tuple[int, ...]) -> Any:

@@ -115,6 +115,10 @@ class _Cluster:
         path = _path(self.parent.owner, self.owner) if self.parent and self.owner is not None else ""
         return f"{path}  {self.kind}" if path else self.kind
 
+    def keeps(self, leaf: Tensor) -> bool:
+        """Tell whether the module has this parameter; one that is gone is taken to have had it."""
+        return self.owner is None or bool(_path(self.owner, leaf))
+
     @staticmethod
     def tree(places: dict[Tensor, _Cluster | None]) -> list[_Cluster]:
         """Return the outermost of the calls that have something in them, each with its children."""
@@ -131,26 +135,25 @@ class _Cluster:
 
 
 def _path(owner: Any, member: Any) -> str:
-    """Say under which name `owner` keeps `member`, e.g. "layers.0"."""
-    for name, value in vars(owner).items() if owner is not None else ():
+    """Say under which name `owner` keeps `member`, e.g. "layers.0"; nothing if it does not."""
+    stack = list(getattr(owner, "__dict__", {}).items())
+    while stack:
+        path, value = stack.pop()
         if value is member:
-            return str(name)
+            return str(path)
+        parts: Iterable[tuple[Any, Any]] = ()
         if isinstance(value, dict):
-            pairs: Iterable[tuple[Any, Any]] = value.items()
+            parts = value.items()
         elif isinstance(value, (list, tuple)):
-            pairs = enumerate(value)
-        else:
-            continue
-        for key, item in pairs:
-            if item is member:
-                return f"{name}.{key}"
+            parts = enumerate(value)
+        stack += [(f"{path}.{key}", part) for key, part in parts]
     return ""
 
 
 def _places(tensors: list[Tensor]) -> dict[Tensor, _Cluster | None]:
-    """Find the innermost call for each tensor: parameters are where they are used, if that is one place."""
+    """Find the innermost call for each tensor; a module's parameters are where they are used, if once."""
     places: dict[Tensor, _Cluster | None] = {}
-    clusters = sorted(map(_Cluster, calls), key=lambda cluster: cluster.first)
+    clusters = sorted(map(_Cluster, calls.copy()), key=lambda cluster: cluster.first)
     upcoming = iter([*clusters, None])
     following = next(upcoming)
     current: _Cluster | None = None
@@ -169,8 +172,9 @@ def _places(tensors: list[Tensor]) -> dict[Tensor, _Cluster | None]:
         for x in tensor.inputs:
             if type(x) is Tensor and x.op is None and x.requires_grad:
                 users.setdefault(x, set()).add(places[tensor])
-    for leaf, users_of_leaf in users.items():
-        places[leaf] = users_of_leaf.pop() if len(users_of_leaf) == 1 else None
+    for leaf, callers in users.items():
+        caller = callers.pop() if len(callers) == 1 else None
+        places[leaf] = caller if caller is not None and caller.keeps(leaf) else None
     return places
 
 
@@ -257,45 +261,63 @@ def _parameters(tensor: Tensor) -> list[str]:
         for word, value in (tensor.params or {}).items()
         if value is not None
         and not isinstance(value, np.random.Generator)
-        and not (word in known and known[word] == value)
+        and not (word in known and _same(known[word], value))
     ]
+
+
+def _same(known: Any, given: Any) -> bool:
+    if isinstance(known, tuple):
+        return known == tuple(np.atleast_1d(given).tolist())
+    return bool(known == given)
 
 
 def _brief(value: Any) -> str:
     """Write a parameter in at most some thirty characters."""
     if isinstance(value, np.ndarray):
-        return f"array{value.shape}"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:.4g}"
-    if isinstance(value, slice):
+        text = f"array of {value.shape}"
+    elif isinstance(value, (float, np.floating)):
+        text = f"{value:.4g}"
+    elif isinstance(value, slice):
         ends = ["" if end is None else str(end) for end in (value.start, value.stop)]
-        return ":".join(ends if value.step is None else [*ends, str(value.step)])
-    if isinstance(value, (tuple, list)):
-        text = ", ".join(map(_brief, value))
+        text = ":".join(ends if value.step is None else [*ends, str(value.step)])
+    elif isinstance(value, list):
+        text = f"[{', '.join(map(_brief, value[:20]))}]"
+    elif isinstance(value, tuple):
+        text = ", ".join(map(_brief, value[:20]))
         text = f"({text},)" if len(value) == 1 else f"({text})"
     elif isinstance(value, (type, np.dtype)):
         text = np.dtype(value).name
+    elif value is None or isinstance(value, (str, bool, int, complex, np.generic)):
+        text = str(value)
     else:
-        text = "..." if value is Ellipsis else str(value)
-    return text if len(text) <= 32 else text[:31] + "…"
+        text = "..." if value is Ellipsis else type(value).__name__
+    return _shortened(text, 32)
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _summary(array: Any) -> str:
     """Describe an array: a single number by its value, others by shape and dtype."""
     dtype = "" if array.dtype == np.float64 else f" {array.dtype}"
-    return f"{array.item():.5g}{dtype}" if array.size == 1 and array.ndim == 0 else f"{array.shape}{dtype}"
+    if array.ndim:
+        return f"{array.shape}{dtype}"
+    return f"{array.item():.5g}{dtype}" if array.dtype.kind in "fc" else f"{array.item()}{dtype}"
 
 
 def _size(gradient: Any) -> str:
     """Write a gradient: a single number as it is, others by their root mean square."""
     if gradient.size == 1:
         return f"{gradient.item():.4g}"
-    root_mean_square = np.sqrt(np.mean(np.square(gradient, dtype=np.float64))) if gradient.size else 0.0
-    return f"rms {root_mean_square:.3g}"
+    largest = np.abs(gradient).max(initial=0).astype(np.float64)
+    if not 0 < largest < np.inf:
+        return f"rms {largest:.3g}"
+    return f"rms {largest * np.sqrt(np.mean(np.square(gradient / largest))):.3g}"  # squares cannot overflow
 
 
 def _title(text: str) -> str:
-    return f"<b>{_text(text)}</b>"
+    return f"<b>{_text(_shortened(text, 100))}</b>"
 
 
 def _small(text: str, color: str = QUIET) -> str:

@@ -93,7 +93,7 @@ def implements(
 # the packing of arguments would cost more than the arithmetic.
 
 _new = Tensor.__new__
-_NUMBERS = (ndarray, float, int, bool)
+_NUMBERS = (float, int, bool)
 
 
 def _unary(op: Op) -> Callable[..., Any]:
@@ -103,13 +103,13 @@ def _unary(op: Op) -> Callable[..., Any]:
         if type(x) is not Tensor:
             return forward(x)
         try:
-            value = forward(x._data)
+            value = forward(x._array)
         except Exception as error:
             raise _explained(error, op, (x,)) from None
         if type(value) is not ndarray:
             value = as_array(value)
         y = _new(Tensor)
-        y._data = value
+        y._array = value
         y.grad = y.params = y.name = None
         if x._tracked and not (paused_threads and get_ident() in paused_threads):
             y._tracked = True
@@ -132,12 +132,12 @@ def _binary(op: Op) -> Callable[..., Any]:
     def apply(a: Any, b: Any) -> Any:
         tracked = False
         if type(a) is Tensor:
-            a_value = a._data
+            a_value = a._array
             tracked = a._tracked
         else:
             a_value = a = a if type(a) in _NUMBERS else _constant(a)
         if type(b) is Tensor:
-            b_value = b._data
+            b_value = b._array
             tracked = tracked or b._tracked
         else:
             b_value = b = b if type(b) in _NUMBERS else _constant(b)
@@ -150,7 +150,7 @@ def _binary(op: Op) -> Callable[..., Any]:
         if type(value) is not ndarray:
             value = as_array(value)
         y = _new(Tensor)
-        y._data = value
+        y._array = value
         y.grad = y.params = y.name = None
         if tracked and not (paused_threads and get_ident() in paused_threads):
             y._tracked = True
@@ -176,7 +176,7 @@ def _general(op: Op) -> Callable[..., Any]:
         traced, tracked = source, False
         for x in inputs:
             if type(x) is Tensor:
-                values.append(x._data)
+                values.append(x._array)
                 traced = True
                 tracked = tracked or x._tracked
             else:
@@ -190,7 +190,7 @@ def _general(op: Op) -> Callable[..., Any]:
         except Exception as error:
             raise _explained(error, op, inputs, params) from None
         y = _new(Tensor)
-        y._data = value if type(value) is ndarray else as_array(value)
+        y._array = value if type(value) is ndarray else as_array(value)
         y.grad = y.params = y.name = None
         recorded = (tracked or source) and not (paused_threads and get_ident() in paused_threads)
         y._tracked = tracked and recorded
@@ -232,7 +232,10 @@ def _arrays_and_params(op: Op, args: Any, kwargs: Any) -> tuple[list[Any], dict[
     if len(args) > len(defaults):
         raise TypeError(f"np.{op.name} takes {len(defaults)} arguments, and {len(args)} were given")
     params = dict(zip(defaults, args, strict=False)) | kwargs
-    arrays = [params.pop(word) for word in list(defaults)[: len(op.rules)]]
+    names = list(defaults)[: len(op.rules)]
+    if not params.keys() >= set(names):
+        raise TypeError(f"np.{op.name} of a Tensor needs the arguments {', '.join(names)}")
+    arrays = [params.pop(word) for word in names]
     params = {word: value for word, value in params.items() if value is not defaults.get(word, params)}
     unknown = params.keys() - op.keywords
     if unknown:

@@ -32,9 +32,9 @@ class Tensor:
 
     # The Tensor is the node of the graph: `op` made it from `inputs` (Tensors, arrays or numbers)
     # and the keyword arguments `params`. A leaf has no op; a node that backward has freed has no inputs.
-    __slots__ = ("_data", "grad", "_tracked", "op", "inputs", "params", "order", "name")
+    __slots__ = ("_array", "grad", "_tracked", "op", "inputs", "params", "order", "name")
 
-    _data: Array
+    _array: Array
     _tracked: bool
     grad: Tensor | None
     op: Op | None
@@ -48,7 +48,7 @@ class Tensor:
         if requires_grad:
             check_differentiable(array)
             array = array.copy()
-        self._data = array
+        self._array = array
         self._tracked = requires_grad
         self.grad = None
         self.op = None
@@ -60,7 +60,7 @@ class Tensor:
     @property
     def data(self) -> Array:
         """The values, without the graph. Assigning marks the tensor as changed."""
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
@@ -70,12 +70,13 @@ class Tensor:
                 f"{self._label()} is the result of an operation: changing its values would make its "
                 "gradient wrong. Compute a new tensor, or change t.detach()"
             )
-        if array.shape != self._data.shape or array.dtype != self._data.dtype:
+        if array.shape != self._array.shape or array.dtype != self._array.dtype:
             raise ValueError(
                 f"cannot assign {array.dtype} values of shape {array.shape} to {self._label()}, "
-                f"which is {self._data.dtype} of shape {self._data.shape}"
+                f"which is {self._array.dtype} of shape {self._array.shape}"
             )
-        self._data = array
+        # Our own values, changed in place, are kept; others are copied, as in the constructor.
+        self._array = array if array is self._array else array.copy()
         self.order = next_order()
 
     @property
@@ -90,39 +91,40 @@ class Tensor:
                 f"{self._label()} is the result of an operation, so its inputs decide whether it "
                 "requires gradients; use t.detach() to cut it from the graph"
             )
-        if value:
-            check_differentiable(self._data)
+        if value and not self._tracked:
+            check_differentiable(self._array)
+            self._array = self._array.copy()
         self._tracked = bool(value)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape
+        return self._array.shape
 
     @property
     def ndim(self) -> int:
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def size(self) -> int:
-        return self._data.size
+        return self._array.size
 
     def item(self) -> Any:
         """Return the value of a one-element tensor as a Python number, without the graph."""
-        if self._data.size != 1:
-            raise ValueError(f"item() needs one element, and this tensor has shape {self._data.shape}")
-        return self._data.item()
+        if self._array.size != 1:
+            raise ValueError(f"item() needs one element, and this tensor has shape {self._array.shape}")
+        return self._array.item()
 
     def numpy(self) -> Array:
         """Return a copy of the values, without the graph."""
-        return self._data.copy()
+        return self._array.copy()
 
     def detach(self) -> Tensor:
-        """Return a tensor that shares these values and is not part of the graph."""
-        return Tensor(self._data, name=self.name)
+        """Return a copy of this tensor that is not part of the graph."""
+        return Tensor(self._array.copy(), name=self.name)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -131,12 +133,12 @@ class Tensor:
     # ------------------------------------------------------------------------------ as a sequence
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
-        if self._data.ndim == 0:
+        if self._array.ndim == 0:
             raise TypeError("iteration over a 0-d tensor; its value is t.item()")
-        return (self[i] for i in range(len(self._data)))
+        return (self[i] for i in range(len(self._array)))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -153,7 +155,7 @@ class Tensor:
                 f"{way} would cut {self._label()} out of the graph, and its gradient would be lost "
                 f"without a word; {instead}"
             )
-        return self._data
+        return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         data = self._leave(
@@ -176,13 +178,13 @@ class Tensor:
         return complex(self._leave("complex()", "use t.item()").item())
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __format__(self, spec: str) -> str:
-        return format(self._data.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+        return format(self._array.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
     def __repr__(self) -> str:
-        values = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        values = np.array2string(self._array, separator=", ", prefix="Tensor(")
         notes = [] if self.dtype in (np.float64, np.int64, np.bool_) else [f"dtype={self.dtype}"]
         if self.op is not None:
             notes.append(f"op={self.op.name}")
@@ -198,7 +200,7 @@ class Tensor:
     def __reduce__(self) -> Any:
         if self.op is not None and self._tracked:
             raise TypeError(f"{self._label()} cannot be copied or pickled with its graph; use t.detach()")
-        return Tensor, (self._data, self._tracked, self.name)
+        return Tensor, (self._array, self._tracked, self.name)
 
     # -------------------------------------------------------------------------- NumPy's protocols
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd.backend import as_array
-from autograd.backward import backpropagate, depends_on_others
+from autograd.backward import backpropagate, find_path
 from autograd.primitives import primitive
 from autograd.recording import is_recording, recording
 from autograd.tensor import ArrayLike, Tensor
@@ -35,6 +35,30 @@ def rebuild(tree: Any, leaves: Iterator[Any]) -> Any:
     return next(leaves)
 
 
+def flatten_like(structure: Any, tree: Any) -> list[Any]:
+    """Return the leaves of `tree` in the order of `structure`, which it must have."""
+    if isinstance(structure, dict) and isinstance(tree, dict) and structure.keys() == tree.keys():
+        return [leaf for key, branch in structure.items() for leaf in flatten_like(branch, tree[key])]
+    if isinstance(structure, (list, tuple)) and isinstance(tree, (list, tuple)):
+        if len(structure) == len(tree):
+            pairs = zip(structure, tree, strict=True)
+            return [leaf for branch, part in pairs for leaf in flatten_like(branch, part)]
+    elif not isinstance(structure, (dict, list, tuple)) and not isinstance(tree, (dict, list, tuple)):
+        return [tree]
+    raise ValueError(
+        f"the cotangent (or tangent) must have the structure of the value that it belongs to: "
+        f"{_outline(structure)}, and not {_outline(tree)}"
+    )
+
+
+def _outline(tree: Any) -> str:
+    if isinstance(tree, dict):
+        return f"a dict with the keys {list(tree)}"
+    if isinstance(tree, (list, tuple)):
+        return f"a {type(tree).__name__} of {len(tree)}"
+    return "an array"
+
+
 def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
     """Apply `function` to every leaf of a tree."""
     return rebuild(tree, map(function, flatten(tree)))
@@ -58,7 +82,7 @@ def _as_variable(value: ArrayLike) -> Tensor:
             "or choose the arguments to differentiate with argnums="
         )
     variable = Tensor(array)
-    variable.requires_grad = True
+    variable._tracked = True  # without the copy that a leaf of the user's gets: nothing is written to it
     return variable
 
 
@@ -75,7 +99,7 @@ def _returned(result: Any, as_tensor: bool, linked: bool) -> Any:
 
 
 class _Trace:
-    """A call of f on variables: what it returned, and what that depends on."""
+    """A call of f on variables: what it returned, and the graph between."""
 
     def __init__(self, f: Callable[..., Any], args: Any) -> None:
         leaves = flatten(args)
@@ -84,8 +108,16 @@ class _Trace:
         self.variables = [_as_variable(leaf) for leaf in leaves]
         with recording(True):
             self.output = f(*rebuild(args, iter(self.variables)))
-        self.tensors = [leaf for leaf in flatten(self.output) if type(leaf) is Tensor]
-        self.linked = is_recording() and depends_on_others(self.tensors, self.variables)
+        outputs = flatten(self.output)
+        if any(leaf is None for leaf in outputs):
+            raise TypeError("the function returned None; did it forget a return?")
+        self.tensors = [leaf for leaf in outputs if type(leaf) is Tensor]
+        self.path = find_path(self.tensors, self.variables)
+        self.linked = self.path.others and is_recording()
+        # Nothing outside may take the variables for its own, nor what depends on nothing else.
+        private = [variable for variable in self.variables if variable.op is None]
+        for tensor in private if self.linked else (*private, *self.path.nodes, *self.variables):
+            tensor._tracked = False
 
     def value(self) -> Any:
         """Return the output as the caller may have it."""
@@ -93,17 +125,14 @@ class _Trace:
 
     def gradients(self, cotangent: Any, retain_graph: bool) -> Any:
         """Return the gradients in the structure of the arguments: zeros where nothing arrives."""
-        leaves, seeds = flatten(self.output), flatten(cotangent)
-        if len(leaves) != len(seeds):
-            raise ValueError(
-                f"the cotangent has {len(seeds)} arrays and the output {len(leaves)}; "
-                "give it the structure of the output"
-            )
+        seeds = flatten_like(self.output, cotangent)
+        pairs = zip(flatten(self.output), seeds, strict=True)
         found = backpropagate(
+            self.path,
             self.tensors,
-            [seed for leaf, seed in zip(leaves, seeds, strict=True) if type(leaf) is Tensor],
-            targets=self.variables,
-            retain_graph=retain_graph,
+            [seed for leaf, seed in pairs if type(leaf) is Tensor],
+            retain_graph,
+            create_graph=self.linked,
         )
         as_tensor = self.as_tensor or any(type(seed) is Tensor for seed in seeds)
         results = (
@@ -123,6 +152,8 @@ def _choose(
             raise ValueError(
                 f"argnums names argument {number}, and there are {len(args)} positional arguments"
             )
+    if len({number % max(len(args), 1) for number in numbers}) < len(numbers):
+        raise ValueError(f"argnums={argnums} names an argument twice")
 
     def chosen(*values: Any) -> Any:
         every = list(args)
@@ -157,9 +188,8 @@ def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ..
         lambda cotangent: trace.gradients(cotangent, retain_graph=True),
         (map_tree(np.zeros_like, value),),
     )
-    with recording(trace.linked):
-        (tangent,) = pull.gradients(tuple(tangents), retain_graph=False)
-    return value, map_tree(lambda leaf: _returned(leaf, trace.as_tensor, trace.linked), tangent)
+    (tangent,) = pull.gradients(tuple(tangents), retain_graph=False)
+    return value, map_tree(lambda leaf: _returned(leaf, trace.as_tensor, True), tangent)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
@@ -220,7 +250,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
             columns = [
                 np.reshape(np.stack([row[k] for row in rows]), leaf.shape + variable.shape)
                 if rows
-                else np.zeros(leaf.shape + variable.shape, variable.dtype)
+                else _returned(np.zeros(leaf.shape + variable.shape, variable.dtype), trace.as_tensor, True)
                 for k, variable in enumerate(trace.variables)
             ]
             structured = rebuild(trace.args, iter(columns))

@@ -175,7 +175,13 @@ def _load(
         path or _download(place / f"{file}.gz", size, sha256, mirrors)
         for path, file, (size, sha256) in zip(found, FILE_NAMES, expected, strict=True)
     ]
-    return Dataset(name, *_read_pair(*paths[:2]), *_read_pair(*paths[2:]), 255, classes)
+    train, test = _read_pair(*paths[:2]), _read_pair(*paths[2:])
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise DataError(
+            f"{paths[2]} has images of {test[0].shape[1:]} pixels, and {paths[0]} of {train[0].shape[1:]}; "
+            "give the training and test images that belong together."
+        )
+    return Dataset(name, *train, *test, 255, classes)
 
 
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,28 @@ ArrayLike = Any
 
 
 def _linear(x: Any, weight: Any, bias: Any) -> Any:
-    if x.shape[-1:] != weight.shape[:1] or weight.ndim != 2:
+    _check_linear(x, weight)
+    if bias.shape != weight.shape[1:]:
         raise ValueError(
-            f"linear with a weight of shape {weight.shape} takes inputs of shape "
-            f"(..., {weight.shape[0] if weight.ndim else '?'}) and got {x.shape}"
+            f"linear with a weight of shape {weight.shape} takes a bias of shape {weight.shape[1:]}, and "
+            f"not {bias.shape}"
         )
     product = np.matmul(x, weight)
     product += bias
     return product
 
 
+def _check_linear(x: Any, weight: Any) -> None:
+    if x.shape[-1:] != weight.shape[:1] or weight.ndim != 2:
+        raise ValueError(
+            f"linear with a weight of shape {weight.shape} takes inputs of shape "
+            f"(..., {weight.shape[0] if weight.ndim else '?'}) and got {x.shape}"
+        )
+
+
 def _rows(x: Any) -> Any:
     """Return x, of shape (..., n), as a matrix."""
-    return x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
+    return x if x.ndim == 2 else np.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
 
 
 # One op and not two: the bias is added in the memory that the product has been written to.
@@ -40,7 +50,10 @@ _linear_op = primitive(
 
 def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Any:
     """Return x W + b, for x of shape (..., inputs), W of (inputs, outputs) and b of (outputs,)."""
-    return x @ weight if bias is None else _linear_op(x, weight, bias)
+    if bias is None:
+        _check_linear(x, weight)
+        return x @ weight
+    return _linear_op(x, weight, bias)
 
 
 # ------------------------------------------------------------------------------------- activations
@@ -62,6 +75,7 @@ tanh = np.tanh
 
 def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
     """Return x less its maximum, and the maximum: then exp cannot overflow."""
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)
     largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
     if not np.logical_and.reduce(np.isfinite(largest), axis=None):
         largest = np.where(np.isfinite(largest), largest, 0)
@@ -75,6 +89,8 @@ def _softmax(x: Any, *, axis: Any = -1) -> Any:
 
 def _log_softmax(x: Any, *, axis: Any = -1) -> Any:
     shifted, _ = _shifted(x, axis)
+    if not x.size:
+        return shifted
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
 
 
@@ -93,7 +109,7 @@ def _log_softmax_rule(g: Any, y: Any, x: Any, *, axis: Any = -1) -> Any:
 
 
 def _logsumexp_rule(g: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
-    return g * np.exp(x - np.where(np.isfinite(y), y, 0))
+    return g * np.exp(x - np.where(y == -np.inf, 0, y))
 
 
 _softmax_op = primitive(_softmax, _softmax_rule)
@@ -159,15 +175,17 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
     probabilities (one-hot, smoothed, a teacher's) of shape (..., classes).
     """
     targets = targets if isinstance(targets, Tensor) else np.asarray(targets)
-    if targets.dtype.kind in "iu" and targets.shape == logits.shape[:-1]:
+    if logits.ndim and targets.dtype.kind in "iu" and targets.shape == logits.shape[:-1]:
         return nll_loss(log_softmax(logits), targets)
-    if targets.shape != logits.shape:
+    if targets.shape != logits.shape or logits.ndim == 0:
         raise ValueError(
             f"cross_entropy of logits of shape {logits.shape} needs integer labels of shape "
             f"{logits.shape[:-1]} or probabilities of shape {logits.shape}; got {targets.dtype} targets "
             f"of shape {targets.shape}"
         )
-    return (log_softmax(logits) * targets).sum() / -max(logits[..., 0].size, 1)
+    if targets.dtype != logits.dtype:
+        targets = targets.astype(logits.dtype)
+    return 0 - (log_softmax(logits) * targets).sum() / max(prod(logits.shape[:-1]), 1)
 
 
 def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
@@ -196,7 +214,7 @@ def _nll_loss(x: Any, *, labels: Any) -> Any:
             f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
             f"{labels.min()} to {labels.max()}"
         )
-    return x[_places(labels)].sum() / -max(labels.size, 1)
+    return 0 - x[_places(labels)].sum() / max(labels.size, 1)
 
 
 def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:

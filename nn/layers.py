@@ -137,6 +137,7 @@ class MLP(Sequential):
             raise ValueError(f"an MLP needs at least two sizes, all positive; got {list(sizes)}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
+        functional.check_probability(dropout)
         layers: list[Module] = []
         for inputs, outputs in pairwise(sizes[:-1]):
             initializer = init.FOR_ACTIVATION[activation]

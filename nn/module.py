@@ -21,9 +21,10 @@ class Module:
     """
 
     training = True
+    _copied_from: Module | None = None
 
     def __call__(self, *inputs: Any) -> Any:
-        with scope(self):
+        with scope(self._copied_from or self):
             return self.forward(*inputs)
 
     def forward(self, *inputs: Any) -> Any:
@@ -35,8 +36,20 @@ class Module:
         yield from (pair for pair in _walk(self) if isinstance(pair[1], Module))
 
     def named_state(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield all leaf Tensors, parameters and other state, once each."""
-        yield from (pair for pair in _walk(self) if isinstance(pair[1], Tensor) and pair[1].op is None)
+        """Yield all leaf Tensors, parameters and other state, once each.
+
+        Raises ValueError when two of them have one name, as with the keys "0.1" and "0" of dicts.
+        """
+        names: set[str] = set()
+        for name, value in _walk(self):
+            if isinstance(value, Tensor) and value.op is None:
+                if name in names:
+                    raise ValueError(
+                        f"two tensors of {type(self).__name__} have the name {name!r}; "
+                        "rename a key or an attribute"
+                    )
+                names.add(name)
+                yield name, value
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the leaf Tensors that require gradients, once each."""
@@ -80,15 +93,10 @@ class Module:
                 f"unexpected {unexpected or 'nothing'}"
             )
         arrays = {name: np.asarray(state[name]) for name in own}
-        differing = [
-            f"{name} is {tensor.shape} and was given {arrays[name].shape}"
-            for name, tensor in own.items()
-            if arrays[name].shape != tensor.shape
-        ]
-        if differing:
-            raise ValueError(f"state of {type(self).__name__} does not fit: {'; '.join(differing)}")
+        _check_shapes(self, own, arrays)
+        converted = {name: arrays[name].astype(tensor.dtype) for name, tensor in own.items()}
         for name, tensor in own.items():
-            tensor.data = arrays[name].astype(tensor.dtype)
+            tensor.data = converted[name]
 
     def __repr__(self) -> str:
         lines = []
@@ -100,10 +108,20 @@ class Module:
         return "\n".join([f"{type(self).__name__}(", *lines, ")"]) if lines else f"{type(self).__name__}()"
 
 
+def _check_shapes(module: Module, own: Mapping[str, Tensor], given: Mapping[str, Any]) -> None:
+    differing = [
+        f"{name} is {own[name].shape} and was given {np.shape(value)}"
+        for name, value in given.items()
+        if name in own and np.shape(value) != own[name].shape
+    ]
+    if differing:
+        raise ValueError(f"state of {type(module).__name__} does not fit: {'; '.join(differing)}")
+
+
 def _parts(value: Any) -> list[tuple[Any, Any]]:
     """Return the names (or keys, or places) of what a module or container holds, and what is there."""
     if isinstance(value, Module):
-        return list(vars(value).items())
+        return [pair for pair in vars(value).items() if pair[0] != "_copied_from"]
     if isinstance(value, dict):
         return list(value.items())
     if isinstance(value, (list, tuple)):
@@ -132,27 +150,31 @@ def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any) -> 
     as it is, so `grad(lambda params: loss(functional_call(module, params, x)))` differentiates a
     network as a function of its parameters.
     """
-    unknown = [name for name in params if name not in dict(module.named_state())]
+    own = dict(module.named_state())
+    unknown = [name for name in params if name not in own]
     if unknown:
         raise KeyError(f"{type(module).__name__} has no parameters named {unknown}")
-    return _with_parameters(module, "", params, {})(*inputs)
+    _check_shapes(module, own, params)
+    given = {id(own[name]): x if isinstance(x, Tensor) else Tensor(x) for name, x in params.items()}
+    return _copy_with(module, given)(*inputs)
 
 
-def _with_parameters(value: Any, path: str, params: Mapping[str, Any], copies: dict[int, Any]) -> Any:
-    """Copy a module or container with the named Tensors in it replaced, what is shared staying shared."""
-    if id(value) in copies:
-        return copies[id(value)]
-    if isinstance(value, Tensor):
-        given = params.get(path, value)
-        copies[id(value)] = given if isinstance(given, Tensor) else Tensor(given)
-    elif isinstance(value, tuple):
-        parts = [_with_parameters(part, f"{path}.{key}", params, copies) for key, part in enumerate(value)]
-        copies[id(value)] = type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    elif isinstance(value, (Module, dict, list)):
-        result = copies[id(value)] = copy(value)
+def _copy_with(module: Module, given: Mapping[int, Tensor]) -> Any:
+    """Copy a module with the Tensors in it replaced that `given` has, by id; what is shared stays shared."""
+    originals = [value for _, value in _walk(module) if isinstance(value, (Module, dict, list))]
+    copies: dict[int, Any] = {id(original): copy(original) for original in originals}
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, tuple):
+            parts = [replaced(part) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return given.get(id(value), copies.get(id(value), value))
+
+    for original in originals:
+        result = copies[id(original)]
         members = vars(result) if isinstance(result, Module) else result
-        for key, part in _parts(value):
-            members[key] = _with_parameters(part, f"{path}.{key}" if path else str(key), params, copies)
-    else:
-        return value
-    return copies[id(value)]
+        for key, part in _parts(original):
+            members[key] = replaced(part)
+        if isinstance(original, Module):
+            result._copied_from = original  # for the names of its parts in a picture
+    return copies[id(module)]

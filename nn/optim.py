@@ -30,17 +30,27 @@ class Optimizer:
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError("an optimizer needs parameters, and got none")
+        if len({id(parameter) for parameter in self.parameters}) < len(self.parameters):
+            raise ValueError(
+                "an optimizer was given a parameter twice, and would change it twice in every step"
+            )
         for parameter in self.parameters:
-            if parameter.op is not None or not parameter.data.flags.c_contiguous:
+            if parameter.op is not None:
                 raise ValueError(
                     f"an optimizer changes leaf tensors in place, and {parameter!r} is not one; "
                     "make parameters with Tensor(data, requires_grad=True)"
+                )
+            if not parameter.data.flags.c_contiguous:
+                raise ValueError(
+                    f"an optimizer needs parameters that are contiguous in memory, and one of shape "
+                    f"{parameter.shape} is not; make it with Tensor(data, requires_grad=True), which copies"
                 )
         check("lr", lr, 0, np.inf)
         check("weight_decay", weight_decay, 0, np.inf)
         self.lr = lr
         self.weight_decay = weight_decay
         self.steps = 0
+        self.updates = [0] * len(self.parameters)
         self.state: dict[str, list[Array]] = {
             slot: [np.zeros_like(parameter.data) for parameter in self.parameters] for slot in self.slots
         }
@@ -48,6 +58,10 @@ class Optimizer:
         self._scratch = {
             parameter.dtype: np.empty((2, PIECE), parameter.dtype) for parameter in self.parameters
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Views would be copied as arrays of their own.
+        return {**vars(self), "_pieces": [(None, [])] * len(self.parameters)}
 
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
@@ -61,12 +75,13 @@ class Optimizer:
             raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
         self.steps += 1
         for number, parameter in ready:
+            self.updates[number] += 1
             gradient = parameter.grad.data.reshape(-1)  # type: ignore[union-attr]
             for place, w, *arrays in self._pieces_of(number, parameter):
                 g = gradient[place]
                 if self.weight_decay:
                     g = self.decay(w, g, arrays[-2])
-                self.update(w, g, *arrays)
+                self.update(self.updates[number], w, g, *arrays)
             parameter.data = parameter.data  # tells the graph that the values have changed
 
     def _pieces_of(self, number: int, parameter: Tensor) -> list[tuple[Any, ...]]:
@@ -89,8 +104,8 @@ class Optimizer:
         np.multiply(w, self.weight_decay, out=scratch)
         return np.add(scratch, g, out=scratch)
 
-    def update(self, w: Array, g: Array, *state_and_scratch: Array) -> None:
-        """Change the weights `w` in place by the gradient `g`, which stays as it is.
+    def update(self, step: int, w: Array, g: Array, *state_and_scratch: Array) -> None:
+        """Change the weights `w` in place by the gradient `g`, which stays as it is, in their `step`th step.
 
         After them come one array per slot and two of scratch, the first of which may hold `g`.
         """
@@ -103,7 +118,7 @@ class Optimizer:
             for slot in self.slots
             for number, array in enumerate(self.state[slot])
         }
-        return {"steps": np.array(self.steps), **state}
+        return {"steps": np.array(self.steps), "updates": np.array(self.updates), **state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved state. Raises ValueError that lists what does not fit."""
@@ -118,6 +133,7 @@ class Optimizer:
         if wrong:
             raise ValueError(f"state of {type(self).__name__} does not fit: {'; '.join(wrong)}")
         self.steps = int(state["steps"])
+        self.updates = [int(count) for count in state["updates"]]
         for slot in self.slots:
             for number, array in enumerate(self.state[slot]):
                 array[...] = state[f"{slot}.{number}"]
@@ -152,7 +168,7 @@ class SGD(Optimizer):
         self.momentum = momentum
         self.nesterov = nesterov
 
-    def update(self, w: Array, g: Array, *arrays: Array) -> None:
+    def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
         *velocity, first, second = arrays
         direction = g
         for v in velocity:
@@ -179,12 +195,15 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
+        if len(betas) != 2:
+            raise ValueError(f"betas must be two numbers; got {betas}")
         for beta in betas:
             check("beta", beta, 0, 1)
         self.betas = betas
+        check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, w: Array, g: Array, *arrays: Array) -> None:
+    def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
         mean, square, first, second = arrays
         beta1, beta2 = self.betas
         np.multiply(g, 1 - beta1, out=second)
@@ -196,10 +215,10 @@ class Adam(Optimizer):
         square += second
         # w - lr (mean / c1) / (sqrt(square / c2) + eps), with the corrections c of the bias towards 0
         np.sqrt(square, out=second)
-        second *= 1 / sqrt(1 - beta2**self.steps)
+        second *= 1 / sqrt(1 - beta2**step)
         second += self.eps
         np.divide(mean, second, out=first)
-        first *= self.lr / (1 - beta1**self.steps)
+        first *= self.lr / (1 - beta1**step)
         w -= first
 
 
@@ -237,9 +256,10 @@ class RMSprop(Optimizer):
         super().__init__(parameters, lr, weight_decay)
         check("alpha", alpha, 0, 1)
         self.alpha = alpha
+        check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, w: Array, g: Array, *arrays: Array) -> None:
+    def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
         square, first, second = arrays
         np.multiply(g, g, out=second)
         second *= 1 - self.alpha
@@ -265,9 +285,10 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
+        check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, w: Array, g: Array, *arrays: Array) -> None:
+    def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
         total, first, second = arrays
         total += np.multiply(g, g, out=second)
         np.sqrt(total, out=second)
@@ -282,7 +303,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
 
     Returns the norm before, in float64. A norm that is not finite leaves the gradients as they are.
     """
-    check("max_norm", max_norm, 0, np.inf)
+    _check_limit("max_norm", max_norm)
     gradients = [p.grad.data for p in parameters if p.grad is not None]
     squares = (float(np.sum(np.square(g, dtype=np.float64))) for g in gradients)
     norm = sqrt(sum(squares))
@@ -292,9 +313,14 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     return norm
 
 
+def _check_limit(name: str, value: float) -> None:
+    if not value >= 0:
+        raise ValueError(f"{name} must be at least 0; got {value}")
+
+
 def clip_grad_value_(parameters: Iterable[Tensor], limit: float) -> None:
     """Limit every element of the gradients, in place, to the range from -limit to limit."""
-    check("limit", limit, 0, np.inf)
+    _check_limit("limit", limit)
     for parameter in parameters:
         if parameter.grad is not None:
             np.clip(parameter.grad.data, -limit, limit, out=parameter.grad.data)

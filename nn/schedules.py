@@ -45,11 +45,12 @@ def one_cycle(
     The rate is `start * peak` at first and `end * peak` at last (Smith & Topin, 2018).
     """
     top = rising * steps
+    descent = steps - 1 - top
 
     def cycle(step: int) -> float:
         if step < top:
             return _along_cosine(start * peak, peak, step / top)
-        return _along_cosine(peak, end * peak, (step - top) / max(steps - 1 - top, 1))
+        return _along_cosine(peak, end * peak, (step - top) / descent if descent > 0 else 1.0)
 
     return cycle
 

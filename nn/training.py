@@ -45,6 +45,10 @@ def fit(
     training stops when the loss on `parts["validation"]` has not improved for that many epochs,
     and the best epoch's parameters are put back. `progress(steps, count)` wraps the steps of an epoch.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; give 1 or more")
+    if patience is not None and "validation" not in parts:
+        raise ValueError('patience needs a part named "validation" to be patient about')
     images, labels = parts["train"]
     steps = -(-len(images) // batch_size)
     best = np.inf
@@ -91,14 +95,17 @@ def probabilities(model: Module, images: Images, levels: int) -> NDArray[np.floa
 
 def logits(model: Module, images: Images, levels: int) -> NDArray[Any]:
     """Return the model's outputs for all images, (N, classes), out of training mode."""
-    was_training = model.training
+    modes = [(module, module.training) for _, module in model.named_modules()]
     model.eval()
-    with no_grad():
-        outputs = [
-            model(Tensor(scale_pixels(images[start : start + AT_ONCE], levels))).data
-            for start in range(0, len(images), AT_ONCE)
-        ]
-    model.train(was_training)
+    try:
+        with no_grad():
+            outputs = [
+                model(Tensor(scale_pixels(images[start : start + AT_ONCE], levels))).data
+                for start in range(0, len(images), AT_ONCE)
+            ]
+    finally:
+        for module, mode in modes:
+            module.training = mode
     return np.concatenate(outputs)
 
 
@@ -111,6 +118,11 @@ def evaluate(model: Module, images: Images, labels: Labels, levels: int) -> tupl
 
 def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
     """Count how often each class (rows) was taken for each (columns)."""
+    if len(labels) != len(predicted):
+        raise ValueError(f"{len(labels)} labels and {len(predicted)} predictions; give as many of each")
+    for name, numbers in (("labels", labels), ("predictions", predicted)):
+        if len(numbers) and (np.min(numbers) < 0 or np.max(numbers) >= classes):
+            raise ValueError(f"{name} of {classes} classes must lie between 0 and {classes - 1}")
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (labels, predicted), 1)
     return matrix

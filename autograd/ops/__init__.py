@@ -65,7 +65,7 @@ _methods: dict[str, Any] = {
     "__ne__": constants.not_equal,
     "__getitem__": indexing.getitem,
     "T": property(shaping.transpose, doc="The axes reversed."),
-    "astype": lambda self, dtype: elementwise.astype(self, dtype=dtype),
+    "astype": elementwise.astype,
     "sum": _reducing(reductions.sum),
     "mean": _reducing(reductions.mean),
     "prod": _reducing(reductions.prod),

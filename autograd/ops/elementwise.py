@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd.primitives import implements, primitive
+from autograd.tensor import Tensor
 
 add = primitive(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 subtract = primitive(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
@@ -33,10 +34,18 @@ tan = primitive(np.tan, lambda g, y, x: g * (1 + y * y))
 arcsin = primitive(np.arcsin, lambda g, y, x: g / np.sqrt(1 - x * x))
 arccos = primitive(np.arccos, lambda g, y, x: -g / np.sqrt(1 - x * x))
 arctan = primitive(np.arctan, lambda g, y, x: g / (1 + x * x))
+
+
+def _over_square(a: Any, b: Any) -> Any:
+    """Return a / (a^2 + b^2), and 0 at the origin, where arctan2 jumps."""
+    square = a * a + b * b
+    return np.where(square == 0, 0, a / np.where(square == 0, 1, square))
+
+
 arctan2 = primitive(
     np.arctan2,
-    lambda g, y, a, b: g * b / (a * a + b * b),
-    lambda g, y, a, b: -g * a / (a * a + b * b),
+    lambda g, y, a, b: g * _over_square(b, a),
+    lambda g, y, a, b: -g * _over_square(a, b),
 )
 sinh = primitive(np.sinh, lambda g, y, x: g * np.cosh(x))
 cosh = primitive(np.cosh, lambda g, y, x: g * np.sinh(x))
@@ -45,10 +54,10 @@ arctanh = primitive(np.arctanh, lambda g, y, x: g / (1 - x * x))
 
 
 def _power_by_base(g: Any, y: Any, x: Any, p: Any) -> Any:
-    """g p x^(p-1), and 0 where p = 0 whatever x is."""
+    """g p x^(p-1), and 0 where p = 0, also for x = 0."""
     if type(p) in (float, int):
         return g * (p * x ** (p - 1)) if p else np.zeros_like(g)
-    constant = p == 0
+    constant = (p == 0) & (x == 0)
     return np.where(constant, 0, g * (p * np.power(x, np.where(constant, 1, p - 1))))
 
 
@@ -108,4 +117,15 @@ def _bound(value: Any) -> Any:
     return value if value is None or isinstance(value, (int, float)) else np.asarray(value)
 
 
-astype = primitive(lambda x, *, dtype: x.astype(dtype), lambda g, y, x, *, dtype: g, name="astype")
+_astype = primitive(lambda x, *, dtype: x.astype(dtype), lambda g, y, x, *, dtype: g, name="astype")
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """Convert x to another dtype: tensors that require gradients between floats only."""
+    dtype = np.dtype(dtype)
+    if isinstance(x, Tensor) and x.requires_grad and dtype.kind != "f":
+        raise TypeError(
+            f"astype({dtype}) would cut a tensor out of the graph, and its gradient would be lost without a "
+            "word; convert t.detach() or t.numpy()"
+        )
+    return _astype(x, dtype=dtype)

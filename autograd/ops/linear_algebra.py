@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod as _product
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def _matmul_by_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.ndim == 1:
         return (_transposed(a) @ np.expand_dims(g, -1))[..., 0]
     if b.ndim == 2:  # one product of matrices, and not one for each of the batch to be summed
-        return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
+        rows = _product(a.shape[:-1])
+        return np.reshape(a, (rows, a.shape[-1])).T @ np.reshape(g, (rows, g.shape[-1]))
     return _transposed(a) @ g
 
 
@@ -42,7 +44,8 @@ matmul = primitive(np.matmul, _matmul_by_left, _matmul_by_right)
 def _einsum_rule(i: int, g: Any, y: Any, *operands: Any, subscripts: str, optimize: Any) -> Any:
     """Contract g with the other operands to the indices of operand i.
 
-    An index that only operand i has was summed there: ones spread g over it. An index that operand
+    An index that only operand i has (or along which all others are broadcast) was summed there: ones
+    spread g over it. An index that operand
     i repeats has picked a diagonal: identity matrices put g back on it.
     """
     terms, output = subscripts.split("->")
@@ -52,6 +55,10 @@ def _einsum_rule(i: int, g: Any, y: Any, *operands: Any, subscripts: str, optimi
     factors = [g, *operands[:i], *operands[i + 1 :]]
     unused = iter(letter for letter in LETTERS if letter not in subscripts)
     names = [output, *others]
+    sizes: dict[str, int] = {}
+    for term, factor in zip(names, factors, strict=True):
+        for letter, size in zip(term, factor.shape, strict=True):
+            sizes[letter] = max(size, sizes.get(letter, 0))
     wanted = ""
     for axis, letter in enumerate(own):
         if letter in wanted:
@@ -59,7 +66,7 @@ def _einsum_rule(i: int, g: Any, y: Any, *operands: Any, subscripts: str, optimi
             names.append(letter + fresh)
             factors.append(np.eye(x.shape[axis], dtype=x.dtype))
             letter = fresh
-        elif not any(letter in term for term in names):
+        elif letter not in sizes or sizes[letter] == 1 != x.shape[axis]:
             names.append(letter)
             factors.append(np.ones(x.shape[axis], x.dtype))
         wanted += letter

@@ -13,14 +13,14 @@ from autograd.tensor import implementations
 
 def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Return `g`, reduced from `x` over `axis`, broadcast back to the shape of `x`."""
-    if axis is not None and not keepdims:
+    if axis is not None and not keepdims and x.ndim:  # a single number is its own sum over axis 0
         g = np.expand_dims(g, axis)
     return np.broadcast_to(g, x.shape)
 
 
 def _count(x: Any, axis: Any) -> int:
     """Return how many elements of `x` a reduction over `axis` takes together."""
-    if axis is None:
+    if axis is None or x.ndim == 0:
         return int(x.size)
     return _product(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
@@ -43,7 +43,7 @@ mean = primitive(np.mean, _mean_rule)
 def _extreme_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Share g equally among the elements that attain the extreme."""
     chosen = np.equal(x, spread(y, x, axis, keepdims))
-    shares = chosen / chosen.sum(axis=axis, keepdims=True, dtype=x.dtype)
+    shares = chosen / chosen.sum(axis=axis, keepdims=True, dtype=x.dtype.type)
     return spread(g, x, axis, keepdims) * shares
 
 
@@ -76,7 +76,9 @@ std = primitive(np.std, _std_rule)
 
 def _prod_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """g times the product of the other elements: no division, so exact with zeros."""
-    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = (
+        tuple(range(x.ndim)) if axis is None or x.ndim == 0 else axis if isinstance(axis, tuple) else (axis,)
+    )
     last = tuple(range(x.ndim - len(axes), x.ndim))
     moved = np.moveaxis(x, axes, last)
     rows = np.reshape(moved, (*moved.shape[: x.ndim - len(axes)], _count(x, axis)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from autograd.ops.indexing import scatter
 from autograd.primitives import each, implements, primitive
+from autograd.tensor import not_differentiated
 
 
 def _reshape_rule(g: Any, y: Any, x: Any, *, shape: Any, order: str = "C") -> Any:
@@ -31,7 +32,20 @@ def _transpose_rule(g: Any, y: Any, x: Any, *, axes: Any = None) -> Any:
     return np.transpose(g, None if axes is None else np.argsort([axis % x.ndim for axis in axes]))
 
 
-reshape = primitive(np.reshape, _reshape_rule)
+copy = primitive(np.copy, lambda g, y, x: g)
+_reshape = primitive(
+    lambda x, *, shape, order="C": np.reshape(x, shape, order=order), _reshape_rule, name="reshape"
+)
+
+
+@implements(np.reshape)  # NumPy has renamed the second argument
+def reshape(x: Any, shape: Any, order: str = "C", **others: Any) -> Any:
+    """Return the elements of x in another shape, in C's or Fortran's order."""
+    if others:
+        raise not_differentiated(f"np.reshape with {', '.join(others)}=")
+    return _reshape(x, shape=shape) if order == "C" else _reshape(x, shape=shape, order=order)
+
+
 ravel = primitive(np.ravel, _ravel_rule)
 squeeze = primitive(np.squeeze, lambda g, y, x, *, axis=None: np.reshape(g, x.shape))
 expand_dims = primitive(np.expand_dims, lambda g, y, x, *, axis: np.reshape(g, x.shape))
@@ -75,7 +89,7 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 
 def _repeat_rule(g: Any, y: Any, x: Any, *, repeats: Any, axis: int | None = None) -> Any:
     """Add up the gradients of the copies."""
-    if axis is None:
+    if axis is None or x.ndim == 0:
         flat = scatter(g, shape=(x.size,), index=np.repeat(np.arange(x.size), repeats))
         return np.reshape(flat, x.shape)
     copies = np.repeat(np.arange(x.shape[axis]), repeats)

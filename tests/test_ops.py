@@ -1,0 +1,562 @@
+"""Every op in one table: values, derivatives of two orders, dtypes and memory; then the conventions at kinks.
+
+A row is a line as a NumPy user writes it, with `x, y, z` for its inputs. Adding an op adds a row here.
+"""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd import Tensor, grad, gradcheck, hessian, jacobian, vjp
+from autograd.ops import constants, elementwise, indexing, linear_algebra, reductions, shaping
+from autograd.primitives import Op
+from nn import functional as F
+
+NAMES = {"np": np, "F": F, "scatter": indexing.scatter}
+
+
+def function(text: str, inputs: int) -> Callable[..., Any]:
+    return eval(f"lambda {', '.join('xyz'[:inputs])}: {text}", NAMES)
+
+
+@dataclass
+class Row:
+    text: str
+    inputs: tuple[np.ndarray, ...]
+    reference: str = ""  # in NumPy, where the line itself is not
+    keeps_dtype: bool = True
+    call: Callable[..., Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.call = function(self.text, len(self.inputs))
+
+    def __str__(self) -> str:
+        return f"{self.text} {' '.join(str(x.shape).replace(' ', '') for x in self.inputs)}"
+
+
+def row(text: str, *shapes: tuple[int, ...], low: Any = -2.0, high: Any = 2.0, **options: Any) -> Row:
+    """Return a row with inputs of `shapes`, uniform in (low, high): one interval, or one per input."""
+    generator = np.random.default_rng(list(text.encode()))
+    lows, highs = np.broadcast_to(low, len(shapes)), np.broadcast_to(high, len(shapes))
+    inputs = tuple(generator.uniform(a, b, s) for a, b, s in zip(lows, highs, shapes, strict=True))
+    return Row(text, inputs, **options)
+
+
+UNARY = [  # and an interval away from kinks
+    ("np.absolute(x)", 0.5, 2.0),
+    ("np.absolute(x)", -2.0, -0.5),
+    ("abs(x)", 0.5, 2.0),
+    ("np.negative(x)", -2.0, 2.0),
+    ("-x", -2.0, 2.0),
+    ("np.positive(x)", -2.0, 2.0),
+    ("+x", -2.0, 2.0),
+    ("np.sign(x)", 0.5, 2.0),
+    ("np.sqrt(x)", 0.5, 2.0),
+    ("np.square(x)", -2.0, 2.0),
+    ("np.exp(x)", -2.0, 2.0),
+    ("np.expm1(x)", -2.0, 2.0),
+    ("np.log(x)", 0.5, 2.0),
+    ("np.log1p(x)", -0.5, 2.0),
+    ("np.log2(x)", 0.5, 2.0),
+    ("np.log10(x)", 0.5, 2.0),
+    ("np.sin(x)", -4.0, 4.0),
+    ("np.cos(x)", -4.0, 4.0),
+    ("np.tan(x)", -1.0, 1.0),
+    ("np.arcsin(x)", -0.8, 0.8),
+    ("np.arccos(x)", -0.8, 0.8),
+    ("np.arctan(x)", -4.0, 4.0),
+    ("np.sinh(x)", -2.0, 2.0),
+    ("np.cosh(x)", -2.0, 2.0),
+    ("np.tanh(x)", -2.0, 2.0),
+    ("np.arctanh(x)", -0.8, 0.8),
+    ("x + 2.0", -2.0, 2.0),
+    ("2 + x", -2.0, 2.0),
+    ("x - 2.0", -2.0, 2.0),
+    ("2 - x", -2.0, 2.0),
+    ("x * 2.0", -2.0, 2.0),
+    ("2 * x", -2.0, 2.0),
+    ("x / 2.0", -2.0, 2.0),
+    ("2 / x", 0.5, 2.0),
+    ("x ** 2", -2.0, 2.0),
+    ("x ** 3", -2.0, 2.0),
+    ("x ** -1.5", 0.5, 2.0),
+    ("x ** 0", -2.0, 2.0),
+    ("2.0 ** x", -2.0, 2.0),
+    ("np.power(x, 2)", -2.0, 2.0),
+    ("np.power(3, x)", -2.0, 2.0),
+    ("np.maximum(x, 0)", 0.5, 2.0),
+    ("np.minimum(x, 0)", 0.5, 2.0),
+    ("np.where(x > 0, x, 0.5 * x)", -2.0, 2.0),
+    ("np.where(x > 0, 1, x)", -2.0, 2.0),
+    ("np.clip(x, -1, 1)", -0.9, 0.9),
+    ("np.clip(x, -1, 1)", 1.1, 2.0),
+    ("np.clip(x, None, 1)", -2.0, 0.9),
+    ("np.clip(x, a_min=-1, a_max=None)", -0.9, 2.0),
+    ("np.clip(x, min=-1)", -0.9, 2.0),
+    ("x.clip(max=1)", -2.0, 0.9),
+]
+
+BINARY = [  # and an interval per input
+    ("x + y", (-2, 2), (-2, 2)),
+    ("x - y", (-2, 2), (-2, 2)),
+    ("x * y", (-2, 2), (-2, 2)),
+    ("x / y", (-2, 2), (0.5, 2)),
+    ("x ** y", (0.5, 2), (-2, 2)),
+    ("np.add(x, y)", (-2, 2), (-2, 2)),
+    ("np.subtract(x, y)", (-2, 2), (-2, 2)),
+    ("np.multiply(x, y)", (-2, 2), (-2, 2)),
+    ("np.divide(x, y)", (-2, 2), (-2, -0.5)),
+    ("np.power(x, y)", (0.5, 2), (-2, 2)),
+    ("np.arctan2(x, y)", (-2, 2), (0.5, 2)),
+    ("np.maximum(x, y)", (-2, 2), (-2, 2)),
+    ("np.minimum(x, y)", (-2, 2), (-2, 2)),
+    ("np.where([True, False, True], x, y)", (-2, 2), (-2, 2)),
+]
+PAIRS = [
+    ((2, 3), (2, 3)),
+    ((2, 3), (3,)),
+    ((3,), (2, 3)),
+    ((2, 1), (1, 3)),
+    ((2, 1, 3), (2, 1)),
+    ((3,), ()),
+    ((), (3,)),
+    ((1, 1), (3,)),
+    ((0, 3), (1, 3)),
+    ((3,), (0, 1)),
+    ((1, 3), (0, 1)),
+]
+
+INDICES = [  # of an array of shape (3, 4)
+    "1",
+    "-1",
+    "1, -2",
+    "()",
+    "...",
+    "1:",
+    "1:1",
+    "::-1",
+    "::-1, ::-2",
+    "1:, ::2",
+    "None",
+    ":, None, 1",
+    "..., 0",
+    "None, ..., None",
+    "np.int64(2)",
+    "[0, 2]",
+    "[0, 0, 2]",
+    "[]",
+    "[-1, 2, 0]",
+    "[[0, 1], [1, 0]]",
+    "[0, 0, 2], [1, 1, 3]",
+    "[0, 0, 2], 1:",
+    "1, [0, 0]",
+    "[[0], [2]], [1, 1]",
+    "None, [0, 0], ..., [1, 1]",
+    "np.array([True, False, True])",
+    "[True, False, True]",
+    ":, [True, False, True, False]",
+    "[True, False, True], [1, 1]",
+    "np.arange(12).reshape(3, 4) % 3 == 0",
+    "x > 0",
+    "True",
+    "False",
+]
+
+EINSUMS = [
+    ("i->i", (3,)),
+    ("i->", (3,)),
+    ("ij->ji", (2, 3)),
+    ("ij->j", (2, 3)),
+    ("ij->", (2, 3)),
+    ("ii->i", (3, 3)),
+    ("ii->", (3, 3)),
+    ("iij->ij", (2, 2, 3)),
+    ("iij->j", (2, 2, 3)),
+    ("iii->i", (2, 2, 2)),
+    ("ijij->ij", (2, 3, 2, 3)),
+    ("i,i->", (3,), (3,)),
+    ("i,i->i", (3,), (3,)),
+    ("i,j->ij", (2,), (3,)),
+    ("i,j->ji", (2,), (3,)),
+    ("i,j->i", (2,), (3,)),
+    ("i,j->", (2,), (3,)),
+    (",ij->ij", (), (2, 3)),
+    ("ij,jk->ik", (2, 3), (3, 2)),
+    ("ij,jk->ki", (2, 3), (3, 2)),
+    ("ij,jk", (2, 3), (3, 2)),
+    ("ij,ij->", (2, 3), (2, 3)),
+    ("ii,ij->j", (3, 3), (3, 2)),
+    ("bij,bjk->bik", (2, 2, 3), (2, 3, 2)),
+    ("...ij,...jk->...ik", (2, 2, 3), (3, 2)),
+    ("...ij,...jk", (2, 3), (2, 3, 2)),
+    ("i...,i...->...", (2, 3), (2, 1)),
+    ("...,...->...", (2, 3), (3,)),
+    ("...i->i...", (2, 3)),
+    ("...", (2, 3)),
+    ("ba", (2, 3)),
+    ("i j -> j i", (2, 3)),
+    ("ij,jk,kl->il", (2, 3), (3, 2), (2, 3)),
+    ("i,i,i->i", (3,), (3,), (3,)),
+    ("ij,i,j->", (2, 3), (2,), (3,)),
+    ("ij,jk->ik", (2, 0), (0, 3)),
+    ("ij,jk->ik", (0, 2), (2, 3)),
+]
+
+PRODUCTS = [
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((3,), (3, 2)),
+    ((2, 3), (3, 2)),
+    ((1, 3), (3, 1)),
+    ((2, 2, 3), (3, 2)),
+    ((2, 3), (2, 3, 2)),
+    ((2, 2, 3), (2, 3, 2)),
+    ((2, 1, 2, 3), (3, 3, 2)),
+    ((1, 2, 3), (2, 3, 2)),
+    ((2, 2, 3), (3,)),
+    ((3,), (2, 3, 2)),
+    ((2, 2, 2, 3), (3, 2)),
+]
+
+AXES = [None, 0, -1, (0, 2), (-1, 0), (0, 1, 2), ()]
+REDUCED = ["np.sum", "np.mean", "np.prod", "np.max", "np.min", "np.var", "np.std"]
+
+TABLE = [
+    *(row(text, s, low=low, high=high) for text, low, high in UNARY for s in [(2, 3), (), (0, 2)]),
+    *(row(text, *shapes, low=[a[0], b[0]], high=[a[1], b[1]]) for text, a, b in BINARY for shapes in PAIRS),
+    row("x.astype(np.float64)", (2, 3), keeps_dtype=False),
+    row("np.clip(x, [-1, -1, 0.1], np.array([1, 2, 3]))", (2, 3), low=0.2, high=0.9, keeps_dtype=False),
+    row("np.where(np.array([[True], [False]]), x, y)", (3,), (2, 1)),
+    row("np.where(x > y, x, y)", (2, 3), (3,)),
+    # ------------------------------------------------------------------------------------ reductions
+    *(
+        row(f"{f}(x, axis={axis}, keepdims={keepdims})", (2, 3, 2))
+        for f, axis, keepdims in product(REDUCED, AXES, [False, True])
+        if not (f in ("np.var", "np.std") and axis == ())
+    ),
+    *(row(f"{f}(x, 1)", (2, 3)) for f in REDUCED),
+    *(row(f"{f}(x)", ()) for f in REDUCED[:-2]),
+    *(row(f"{f}(x, axis=1)", (0, 3)) for f in REDUCED),
+    *(row(f"{f}(x, axis=0)", (0, 3)) for f in ("np.sum", "np.prod")),
+    *(row(f"x.{method}(1, keepdims=True)", (2, 3)) for method in ("sum", "mean", "prod", "max", "min")),
+    row("np.amax(x, 0)", (2, 3)),
+    row("np.amin(x, 0)", (2, 3)),
+    row("np.var(x, axis=(0, 2), ddof=1)", (2, 3, 2)),
+    row("np.std(x, ddof=1)", (2, 3)),
+    row("x.var(0, ddof=1)", (3, 2)),
+    row("x.std(-1)", (2, 3)),
+    row("np.prod(x)", (7,)),
+    *(row(f"np.cumsum(x{axis})", (2, 3)) for axis in ("", ", 0", ", axis=1", ", axis=-2")),
+    row("np.cumsum(x)", ()),
+    row("np.cumsum(x, axis=0)", (0, 2)),
+    row("x.cumsum(axis=-1)", (2, 3)),
+    # --------------------------------------------------------------------------------------- shaping
+    row("np.reshape(x, (3, -1))", (2, 3)),
+    row("np.reshape(x, 6)", (2, 3)),
+    row("np.reshape(x, (3, 2), order='F')", (2, 3)),
+    row("x.reshape(3, 2)", (2, 3)),
+    row("x.reshape((1, -1))", (2, 3)),
+    row("x.reshape(())", (1, 1)),
+    row("x.reshape(0, 5)", (2, 0)),
+    row("np.copy(x)", (2, 3)),
+    row("np.ravel(x)", (2, 3)),
+    row("np.ravel(x, order='F')", (2, 3)),
+    row("x.ravel()", ()),
+    row("np.squeeze(x)", (1, 3, 1)),
+    row("np.squeeze(x, axis=-1)", (1, 3, 1)),
+    row("x.squeeze((0, 2))", (1, 3, 1)),
+    row("np.expand_dims(x, 1)", (2, 3)),
+    row("np.expand_dims(x, (0, -1))", (2, 3)),
+    row("np.broadcast_to(x, (2, 4, 3))", (4, 1)),
+    row("np.broadcast_to(x, shape=(2, 3))", ()),
+    row("np.broadcast_to(x, (0, 3))", (1, 3)),
+    row("np.transpose(x)", (2, 3, 1)),
+    row("np.transpose(x, (1, 2, 0))", (2, 3, 1)),
+    row("np.transpose(x, axes=(-1, 0, 1))", (2, 3, 1)),
+    row("x.transpose(2, 0, 1)", (2, 3, 1)),
+    row("x.transpose((1, 0))", (2, 3)),
+    row("x.T", (2, 3)),
+    row("x.T", ()),
+    row("np.swapaxes(x, 0, -1)", (2, 3, 2)),
+    row("x.swapaxes(-1, -2)", (2, 3, 2)),
+    row("np.moveaxis(x, 0, -1)", (2, 3, 1)),
+    row("np.moveaxis(x, [0, 1], [-1, 0])", (2, 3, 1)),
+    row("np.concatenate([x, y])", (2, 3), (1, 3)),
+    row("np.concatenate((x, y, z), axis=-1)", (2, 1), (2, 0), (2, 2)),
+    row("np.concatenate([x, y], axis=None)", (2, 3), (1,)),
+    row("np.concatenate([x, [[1.0, 2.0]], x])", (1, 2), keeps_dtype=False),
+    row("np.concatenate(x, axis=1)", (2, 2, 3)),
+    row("np.stack([x, y])", (2, 3), (2, 3)),
+    row("np.stack([x, y, x], axis=-1)", (2, 3), (2, 3)),
+    row("np.stack([x, 1.0, y])", (), (), keeps_dtype=False),
+    row("np.stack([x, x], 1)", (2,)),
+    row("np.repeat(x, 2)", (2, 3)),
+    row("np.repeat(x, 3)", ()),
+    row("np.repeat(x, 2, axis=-1)", (2, 3)),
+    row("np.repeat(x, [2, 0, 1], axis=1)", (2, 3)),
+    row("x.repeat([1, 0], axis=0)", (2, 3)),
+    row("np.repeat(x, 0)", (3,)),
+    # -------------------------------------------------------------------------------------- indexing
+    *(row(f"x[{index}]", (3, 4)) for index in INDICES),
+    row("x[()]", ()),
+    row("x[..., None]", ()),
+    row("x[[1, 1], :, [0, 1]]", (2, 3, 2)),
+    row("x[:, [1, 1], [0, 1]]", (2, 3, 2)),
+    row("x[[0, 0]]", (2, 0)),
+    row("scatter(x, shape=(4, 3), index=[0, 2])", (2, 3), reference="np.eye(4)[[0, 2]].T @ x"),
+    row("scatter(x, shape=(4,), index=[1, 1, 3])", (3,), reference="np.array([0, x[0] + x[1], 0, x[2]])"),
+    # -------------------------------------------------------------------------------- linear algebra
+    *(row("x @ y", *shapes) for shapes in PRODUCTS),
+    row("np.matmul(x, y)", (2, 3), (3, 2)),
+    *(
+        row(f"np.einsum('{subscripts}', {', '.join('xyz'[: len(shapes)])})", *shapes)
+        for subscripts, *shapes in EINSUMS
+    ),
+    row("np.einsum('ij,jk->ik', x, y, optimize=True)", (2, 3), (3, 2)),
+    row("np.einsum(x, [0, 1], y, [1, 2])", (2, 3), (3, 2)),
+    row("np.einsum(x, [0, 1], y, [1, 2], [2, 0])", (2, 3), (3, 2)),
+    row("np.einsum(x, [..., 0], y, [0, ...], [...])", (2, 3), (3, 2)),
+    row("np.einsum('ij,j->i', x, [1.0, 2.0, 3.0])", (2, 3), keeps_dtype=False),
+    row("np.einsum('ij,j->i', [[1, 2, 3]], x)", (3,), keeps_dtype=False),
+    # ------------------------------------------------------------------------------------ functional
+    *(row("F.linear(x, y, z)", s, (3, 2), (2,), reference="x @ y + z") for s in [(2, 3), (3,), (2, 2, 3)]),
+    row("F.linear(x, y)", (2, 3), (3, 2), reference="x @ y"),
+    row("F.nll_loss(x, np.array([2, 0]))", (2, 3), reference="-(x[0, 2] + x[1, 0]) / 2"),
+    row("F.nll_loss(x, 1)", (3,), reference="-x[1]"),
+    *(row("F.relu(x)", s, low=0.5, reference="np.maximum(x, 0)") for s in [(2, 3), (), (0,)]),
+    row("F.relu(x)", (2, 3), high=-0.5, reference="np.maximum(x, 0)"),
+    *(row("F.sigmoid(x)", s, reference="1 / (1 + np.exp(-x))") for s in [(2, 3), (), (0,)]),
+    *(row("F.softplus(x)", s, reference="np.log(1 + np.exp(x))") for s in [(2, 3), (), (0,)]),
+    row("F.softmax(x)", (2, 3), reference="np.exp(x) / np.exp(x).sum(-1, keepdims=True)"),
+    row("F.softmax(x, axis=0)", (2, 3), reference="np.exp(x) / np.exp(x).sum(0)"),
+    row("F.softmax(x, axis=-2)", (2, 3, 2), reference="np.exp(x) / np.exp(x).sum(1, keepdims=True)"),
+    row("F.log_softmax(x)", (2, 3), reference="x - np.log(np.exp(x).sum(-1, keepdims=True))"),
+    row("F.log_softmax(x, axis=0)", (2, 3), reference="x - np.log(np.exp(x).sum(0))"),
+    row("F.logsumexp(x)", (2, 3), reference="np.log(np.exp(x).sum())"),
+    row("F.logsumexp(x, axis=-1)", (2, 3), reference="np.log(np.exp(x).sum(-1))"),
+    row("F.logsumexp(x, axis=(0, 2))", (2, 3, 2), reference="np.log(np.exp(x).sum((0, 2)))"),
+    row("F.logsumexp(x, axis=0, keepdims=True)", (2, 3), reference="np.log(np.exp(x).sum(0))[None]"),
+]
+
+each_row = pytest.mark.parametrize("row", TABLE, ids=str)
+
+SOURCES = {F.dropout_mask.op}  # random numbers: nothing flows back through them
+
+
+def ops() -> set[Any]:
+    modules = (constants, elementwise, indexing, linear_algebra, reductions, shaping, F)
+    values = [value for module in modules for value in vars(module).values()]
+    return {value.op for value in values if isinstance(getattr(value, "op", None), Op)}
+
+
+def test_every_op_has_a_row() -> None:
+    covered = {row.call(*(Tensor(x, requires_grad=True) for x in row.inputs)).op for row in TABLE}
+    assert {op.name for op in ops() - SOURCES - covered} == set()
+
+
+def test_sources_have_no_rules() -> None:
+    assert all(op.rules == () for op in SOURCES)
+
+
+@each_row
+def test_value(row: Row) -> None:
+    result = row.call(*(Tensor(x, requires_grad=True) for x in row.inputs))
+    expected = function(row.reference or row.text, len(row.inputs))(*row.inputs)
+    assert type(result) is Tensor
+    assert result.requires_grad
+    assert result.shape == np.shape(expected)
+    assert result.dtype == np.float64
+    np.testing.assert_allclose(result.data, expected, rtol=1e-12 if row.reference else 0, atol=1e-14)
+
+
+@each_row
+def test_derivatives(row: Row) -> None:
+    assert gradcheck(row.call, *row.inputs, order=2)
+
+
+@each_row
+def test_float32_stays_float32(row: Row) -> None:
+    result = row.call(*(Tensor(x.astype(np.float32), requires_grad=True) for x in row.inputs))
+    assert not row.keeps_dtype or result.dtype == np.float32
+    plain = [Tensor(x.astype(np.float32), requires_grad=True) for x in row.inputs]
+    recorded = [Tensor(x.astype(np.float32), requires_grad=True) for x in row.inputs]
+    row.call(*plain).sum().backward()
+    row.call(*recorded).sum().backward(create_graph=True)
+    for p, r in zip(plain, recorded, strict=True):
+        assert p.grad.dtype == r.grad.dtype == np.float32
+        assert p.grad.shape == r.grad.shape == p.shape
+        np.testing.assert_allclose(p.grad.data, r.grad.data, rtol=1e-5, atol=1e-5)
+
+
+@each_row
+def test_inputs_are_not_written_and_may_lie_in_memory_in_any_way(row: Row) -> None:
+    def scattered(x: np.ndarray) -> np.ndarray:
+        """Return x with gaps between its elements, the last first, not to be written."""
+        space = np.full([2 * n for n in x.shape], np.nan)
+        view = space[(..., *(slice(None, None, -2) for _ in x.shape))]
+        view[...] = x
+        view.flags.writeable = False
+        return view
+
+    value, product = vjp(row.call, *row.inputs)
+    again, scattered_product = vjp(row.call, *map(scattered, row.inputs))
+    np.testing.assert_allclose(value, again, rtol=1e-12, atol=1e-14)
+    weights = np.random.default_rng(0).normal(size=np.shape(value))
+    weights.flags.writeable = False
+    for a, b in zip(product(weights), scattered_product(weights), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+        assert a.flags.writeable and b.flags.writeable
+
+
+@pytest.mark.parametrize("a", [(0, 3), (2, 0), (0, 0), (0, 2, 3), (2, 2, 0)])
+@pytest.mark.parametrize("n", [2, 0])
+def test_products_with_empty_axes(a: tuple[int, ...], n: int) -> None:
+    assert gradcheck(np.matmul, np.ones(a), np.ones((a[-1], n)), order=2)
+
+
+def test_einsum_broadcasts_axes_of_one_element() -> None:
+    x, y = np.arange(6.0).reshape(2, 3), np.ones((2, 1))
+    for subscripts in ("ij,ij->i", "ij,ij->", "ij,ij->ij", "ji,ji->i"):
+        assert gradcheck(lambda x, y, s=subscripts: np.einsum(s, x, y), x, y, order=2)
+        assert gradcheck(lambda x, y, s=subscripts: np.einsum(s, y, x), x, y, order=2)
+
+
+# ---------------------------------------------------------------------- conventions at kinks and ties
+
+
+@pytest.mark.parametrize(
+    ("text", "x", "expected"),
+    [
+        ("np.absolute(x)", 0.0, 0.0),
+        ("np.sign(x)", 0.0, 0.0),
+        ("np.sign(x)", 3.0, 0.0),
+        ("F.relu(x)", 0.0, 0.0),
+        ("np.maximum(x, 0)", 0.0, 0.5),
+        ("np.minimum(0.0, x)", 0.0, 0.5),
+        ("np.maximum(x, x)", 2.0, 1.0),
+        ("np.clip(x, 0, 1)", 0.0, 1.0),
+        ("np.clip(x, 0, 1)", 1.0, 1.0),
+        ("np.clip(x, 0, 1)", 1.001, 0.0),
+        ("x ** 0", 0.0, 0.0),
+        ("x ** 0.0", 0.0, 0.0),
+        ("x ** np.zeros(())", 0.0, 0.0),
+        ("x ** 1", 0.0, 1.0),
+        ("x ** 1.5", 0.0, 0.0),
+        ("x ** np.array(1.5)", 0.0, 0.0),
+        ("0.0 ** x", 0.0, 0.0),
+        ("0.0 ** x", 2.0, 0.0),
+        ("np.zeros(()) ** x", 2.0, 0.0),
+        ("np.std(x)", 5.0, 0.0),
+        ("np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0)", 0.0, 0.0),
+    ],
+)
+def test_derivative_at_a_kink(text: str, x: float, expected: float) -> None:
+    for dtype in (np.float64, np.float32):
+        assert grad(function(text, 1))(dtype(x)) == expected
+        assert jacobian(function(text, 1))(np.array([x], dtype)) == expected
+
+
+def test_derivative_of_the_root_of_zero_is_infinite() -> None:
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        assert grad(np.sqrt)(0.0) == np.inf
+
+
+@pytest.mark.parametrize("f", [np.max, np.min])
+def test_ties_share_the_gradient_of_an_extreme_equally(f: Any) -> None:
+    x = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 5.0, -5.0], [5.0, 5.0, -5.0, -5.0]])
+    shares = x == f(x, axis=1, keepdims=True)
+    by_row = grad(lambda x: np.sum(f(x, axis=1)))(x)
+    np.testing.assert_array_equal(by_row, shares / shares.sum(axis=1, keepdims=True))
+    np.testing.assert_array_equal(by_row.sum(axis=1), [1, 1, 1])
+    np.testing.assert_array_equal(grad(f)(x), (x == f(x)) / np.sum(x == f(x)))
+
+
+def test_maximum_and_minimum_share_ties_between_their_inputs() -> None:
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0])
+    for f, by_a in ((np.maximum, [0, 0.5, 1]), (np.minimum, [1, 0.5, 0])):
+        ours = grad(lambda a, b, f=f: f(a, b).sum(), (0, 1))(a, b)
+        np.testing.assert_array_equal(ours[0], by_a)
+        np.testing.assert_array_equal(ours[1], 1 - np.array(by_a))
+
+
+@pytest.mark.parametrize("f", [np.maximum, np.minimum])
+def test_nan_passes_the_gradient_of_maximum_and_minimum_to_both(f: Any) -> None:
+    a, b = np.array([np.nan, 1.0, np.nan]), np.array([1.0, np.nan, np.nan])
+    for gradient in grad(lambda a, b: f(a, b).sum(), (0, 1))(a, b):
+        np.testing.assert_array_equal(gradient, [1, 1, 1])
+
+
+def test_arctan2_at_the_origin_has_no_gradient() -> None:
+    assert grad(np.arctan2, (0, 1))(0.0, 0.0) == (0, 0)
+
+
+@pytest.mark.xfail(strict=True, reason="g * (x > 0) is inf * 0")
+def test_relu_stops_infinite_gradients() -> None:
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        assert grad(lambda x: np.sqrt(F.relu(x)))(-1.0) == 0
+
+
+def test_logsumexp_of_infinities() -> None:
+    np.testing.assert_array_equal(grad(F.logsumexp)(np.array([-np.inf, -np.inf])), [0, 0])
+    np.testing.assert_array_equal(grad(F.logsumexp)(np.array([1.0, np.nan])), [np.nan, np.nan])
+    with pytest.warns(RuntimeWarning, match="invalid"):
+        np.testing.assert_array_equal(grad(F.logsumexp)(np.array([1.0, np.inf])), [0, np.nan])
+
+
+def test_mixed_derivatives_of_powers_at_the_exponent_zero() -> None:
+    (_, by_xp), (by_px, _) = hessian(lambda x, p: x**p, (0, 1))(2.0, 0.0)
+    assert by_xp == by_px == 0.5
+
+
+@pytest.mark.parametrize(
+    "text", ["np.sum(x, axis=0)", "np.max(x, axis=-1)", "np.prod(x, 0)", "np.repeat(x, 2, axis=0)"]
+)
+def test_numpy_lets_a_single_number_have_an_axis(text: str) -> None:
+    assert gradcheck(function(text, 1), 2.0)
+
+
+@pytest.mark.parametrize("f", [np.max, np.min])
+def test_byte_orders(f: Any) -> None:
+    np.testing.assert_allclose(grad(f)(np.array([1.0, 2.0], ">f8")), grad(f)(np.array([1.0, 2.0])))
+
+
+def test_clip_at_nan_has_no_gradient() -> None:
+    assert grad(lambda x: np.clip(x, 0, 1))(np.nan) == 0
+
+
+@pytest.mark.parametrize("zeros", range(5))
+def test_prod_is_exact_with_zeros_in_three_orders(zeros: int) -> None:
+    x = np.array([2.0, 3.0, -5.0, 7.0])
+    x[:zeros] = 0
+    first, second, third = np.zeros(4), np.zeros((4, 4)), np.zeros((4, 4, 4))
+    for table in (first, second, third):
+        for index in np.ndindex(table.shape):
+            others = [x[i] for i in range(4) if i not in index]
+            table[index] = np.prod(others) if len(set(index)) == len(index) else 0
+    np.testing.assert_array_equal(grad(np.prod)(x), first)
+    np.testing.assert_array_equal(hessian(np.prod)(x), second)
+    np.testing.assert_array_equal(jacobian(hessian(np.prod))(x), third)
+
+
+def test_std_of_a_constant_has_no_gradient() -> None:
+    x = np.array([[2.0, 2.0, 2.0], [1.0, 2.0, 3.0]])
+    gradient = grad(lambda x: np.std(x, axis=1).sum())(x)
+    np.testing.assert_array_equal(gradient[0], 0)
+    np.testing.assert_allclose(gradient[1], [-1 / np.sqrt(6), 0, 1 / np.sqrt(6)])
+    np.testing.assert_array_equal(hessian(np.std)(np.ones(3)), np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("index", [array("q", [0, 0, 1]), memoryview(np.array([0, 0, 1]))])
+def test_any_sequence_that_indexes_twice_adds_up(index: Any) -> None:
+    np.testing.assert_array_equal(grad(lambda x: np.sum(x[index]))(np.zeros(3)), [2, 1, 0])
+
+
+def test_what_is_indexed_twice_adds_up() -> None:
+    x, w = np.zeros(3), np.array([1.0, 10.0, 100.0, 1000.0])
+    for index in ([0, 2, 0, 0], np.array([0, -1, 0, -3]), Tensor([0, 2, 0, 0]), (np.array([0, 2, 0, 0]),)):
+        np.testing.assert_array_equal(grad(lambda x, i=index: (x[i] * w).sum())(x), [1101, 0, 10])

@@ -1,0 +1,615 @@
+"""Functions of functions: values, structures, orders of derivatives, nesting, and threads."""
+
+from collections import OrderedDict, namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd import Tensor, grad, gradcheck, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
+
+X = np.array([0.5, -1.0, 2.0])
+M = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+
+
+def same(actual: Any, expected: Any, kind: type = np.ndarray) -> None:
+    assert type(actual) is kind
+    values = actual.data if kind is Tensor else actual
+    assert values.shape == np.shape(expected)
+    np.testing.assert_allclose(values, expected, rtol=1e-10, atol=1e-12)
+
+
+def quadratic(x: Any) -> Any:
+    return np.sum(M @ x * (M @ x)) / 2  # gradient M'M x, Hessian M'M
+
+
+# -------------------------------------------------------------------------------- each, on known answers
+
+
+def test_grad() -> None:
+    same(grad(quadratic)(X), M.T @ M @ X)
+
+
+def test_value_and_grad() -> None:
+    value, gradient = value_and_grad(quadratic)(X)
+    same(value, quadratic(X))
+    same(gradient, M.T @ M @ X)
+
+
+def test_vjp() -> None:
+    value, product = vjp(lambda x: M @ x, X)
+    same(value, M @ X)
+    for v in (np.array([1.0, 0.0]), np.array([2.0, -3.0])):  # as often as one likes
+        (gradient,) = product(v)
+        same(gradient, v @ M)
+
+
+def test_jvp() -> None:
+    value, tangent = jvp(lambda x: np.tanh(M @ x), (X,), (np.ones(3),))
+    same(value, np.tanh(M @ X))
+    same(tangent, (1 - np.tanh(M @ X) ** 2) * M.sum(axis=1))
+
+
+def test_jacobian() -> None:
+    same(jacobian(lambda x: M @ x)(X), M)
+    same(jacobian(quadratic)(X), M.T @ M @ X)
+    same(
+        jacobian(lambda x: x[:, None] * x)(X),
+        np.einsum("ik,j->ijk", np.eye(3), X) + np.einsum("jk,i->ijk", np.eye(3), X),
+    )
+    assert jacobian(lambda m: m @ m.T)(M).shape == (2, 2, 2, 3)
+
+
+def test_hessian() -> None:
+    same(hessian(quadratic)(X), M.T @ M)
+    assert hessian(lambda m: np.sum(m**3))(M).shape == (2, 3, 2, 3)
+
+
+def test_hvp() -> None:
+    same(hvp(quadratic)(X, np.array([1.0, 2.0, 3.0])), M.T @ M @ [1, 2, 3])
+
+
+# ---------------------------------------------------------------------------- agreement with one another
+
+FUNCTIONS = [
+    lambda x: np.sum(np.exp(x) * np.sin(x[::-1])),
+    lambda x: np.prod(x) + np.sum(x**3),
+    lambda x: np.log(np.sum(np.exp(x))),
+    lambda x: np.sum(np.tanh(M @ x) ** 2) * x[0],
+    lambda x: np.sum(x[[0, 0, 1]] * x * x),
+    lambda x: np.std(x) * np.max(x),
+]
+
+
+@pytest.mark.parametrize("f", FUNCTIONS)
+def test_transforms_agree(f: Any) -> None:
+    assert gradcheck(f, X, order=3, rtol=1e-4)
+    h, v = hessian(f)(X), np.array([0.3, -0.7, 1.1])
+    np.testing.assert_allclose(h, h.T, rtol=1e-10, atol=1e-12)
+    same(jacobian(grad(f))(X), h)
+    same(hvp(f)(X, v), h @ v)
+    same(jvp(grad(f), (X,), (v,))[1], h @ v)
+    same(vjp(grad(f), X)[1](v)[0], h @ v)
+    same(grad(lambda x: np.sum(grad(f)(x) * v))(X), h @ v)
+    same(grad(lambda x: jvp(f, (x,), (v,))[1])(X), h @ v)
+
+
+def test_jvp_is_jacobian_times_vector() -> None:
+    def f(x: Any, m: Any) -> Any:
+        return np.cos(m @ x), np.sum(m, axis=0) * x
+
+    v, w = np.array([1.0, -2.0, 0.5]), np.linspace(-1, 1, 6).reshape(2, 3)
+    values, tangents = jvp(f, (X, M), (v, w))
+    for number in (0, 1):
+        by_x, by_m = jacobian(lambda x, m, k=number: f(x, m)[k], (0, 1))(X, M)
+        same(values[number], f(X, M)[number])
+        same(tangents[number], by_x @ v + np.einsum("ijk,jk->i", by_m, w))
+
+
+def test_jvp_of_linear_and_constant_functions() -> None:
+    v = np.array([1.0, 2.0, 3.0])
+    same(jvp(lambda x: M @ x, (X,), (v,))[1], M @ v)
+    same(jvp(lambda x: x, (X,), (v,))[1], v)
+    same(jvp(lambda x: x[::-1], (X,), (v,))[1], v[::-1])
+    same(jvp(lambda x: np.ones(2), (X,), (v,))[1], [0, 0])
+    same(jvp(lambda x: Tensor([1.0]), (X,), (v,))[1], [0])
+    same(jvp(lambda x: x.sum(), (X,), (v,))[1], 6)
+
+
+# ------------------------------------------------------------------------------------- higher orders
+
+
+@pytest.mark.parametrize(
+    ("f", "derivatives"),
+    [
+        (np.sin, [np.sin, np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x), np.sin]),
+        (np.exp, [np.exp] * 5),
+        (
+            lambda x: x**4,
+            [lambda x: x**4, lambda x: 4 * x**3, lambda x: 12 * x**2, lambda x: 24 * x, lambda x: 24],
+        ),
+        (np.log, [np.log, lambda x: 1 / x, lambda x: -1 / x**2, lambda x: 2 / x**3, lambda x: -6 / x**4]),
+        (lambda x: 1 / x, [lambda x: 1 / x, lambda x: -(x**-2), lambda x: 2 * x**-3, lambda x: -6 * x**-4]),
+        (np.sqrt, [np.sqrt, lambda x: x**-0.5 / 2, lambda x: -(x**-1.5) / 4, lambda x: 3 / 8 * x**-2.5]),
+        (lambda x: 2.0**x, [lambda x, k=k: 2.0**x * np.log(2) ** k for k in range(5)]),
+        (lambda x: x * x, [lambda x: x * x, lambda x: 2 * x, lambda x: 2, lambda x: 0]),
+    ],
+)
+def test_derivatives_of_derivatives(f: Any, derivatives: Any) -> None:
+    for x in (0.7, 1.9):
+        g = f
+        for expected in derivatives:
+            np.testing.assert_allclose(np.asarray(g(x)), expected(x), rtol=1e-10, atol=1e-12)
+            g = grad(g)
+
+
+def test_tanh_to_the_fifth_order_against_differences() -> None:
+    g, eps = np.tanh, 1e-5
+    for _ in range(5):
+        below, g = g, grad(g)
+        np.testing.assert_allclose(g(0.3), (below(0.3 + eps) - below(0.3 - eps)) / (2 * eps), rtol=1e-5)
+
+
+def test_second_derivatives_of_a_tensor_used_three_times() -> None:
+    same(hessian(lambda x: np.sum(x * x * x))(X), np.diag(6 * X))
+
+
+def test_second_derivatives_of_a_number_used_three_times() -> None:
+    same(grad(grad(lambda x: x * x * x * x))(2.0), 48)
+
+
+# ----------------------------------------------------------------------------------- kinds of arguments
+
+
+@pytest.mark.parametrize("kind", [np.ndarray, Tensor])
+def test_arrays_give_arrays_and_tensors_give_tensors(kind: type) -> None:
+    make = Tensor if kind is Tensor else np.asarray
+    x, v = make(X), make(np.ones(3))
+    for result in (
+        *value_and_grad(quadratic)(x),
+        jacobian(np.sin)(x),
+        hessian(quadratic)(x),
+        hvp(quadratic)(x, v),
+        *jvp(np.sin, (x,), (v,)),
+        vjp(np.sin, x)[0],
+        *vjp(np.sin, x)[1](v),
+        grad(lambda x: 3.0)(x),
+        vjp(lambda x: 3.0, x)[0],
+    ):
+        assert type(result) is kind
+        assert kind is np.ndarray or not result.requires_grad
+
+
+def test_an_empty_jacobian_of_a_tensor_is_a_tensor() -> None:
+    assert type(jacobian(lambda x: x[:0])(Tensor(X))) is Tensor
+
+
+@pytest.mark.parametrize("x", [2.0, np.float64(2), np.array(2.0), np.float32(2)], ids=repr)
+def test_single_numbers(x: Any) -> None:
+    same(grad(lambda x: x**3)(x), 12)
+    same(grad(grad(lambda x: x**3))(x), 12)
+    same(jacobian(lambda x: x**3)(x), 12)
+    same(hessian(lambda x: x**3)(x), 12)
+    same(hvp(lambda x: x**3)(x, 2.0), 24)
+    same(jvp(lambda x: x**3, (x,), (2.0,))[1], 24)
+
+
+def test_float32_is_kept() -> None:
+    x = X.astype(np.float32)
+    v = np.ones(3)
+    for result in (
+        *value_and_grad(quadratic)(x)[1:],
+        jacobian(np.sin)(x),
+        hessian(lambda x: np.sum(x**3))(x),
+        hvp(lambda x: np.sum(x**3))(x, v),
+        *jvp(np.sin, (x,), (v,)),
+        *vjp(np.sin, x)[1](v),
+        grad(lambda x: 1.0)(x),
+    ):
+        assert result.dtype == np.float32
+
+
+@pytest.mark.parametrize("x", [2, np.arange(3), True, Tensor([1, 2]), 1j, [1, 2.0]], ids=repr)
+def test_only_floats_can_be_differentiated_by(x: Any) -> None:
+    message = "cannot differentiate with respect to .* values: give floats, e.g. 2.0 for 2, or .* argnums="
+    for transform in (grad, jacobian, hessian):
+        with pytest.raises(TypeError, match=message):
+            transform(lambda x: 1.0)(x)
+    with pytest.raises(TypeError, match=message):
+        vjp(lambda x: 1.0, x)
+
+
+def test_integers_may_be_arguments_that_are_not_differentiated_by() -> None:
+    same(grad(lambda n, x: np.sum(x**n), 1)(3, X), 3 * X**2)
+    same(grad(lambda x, rows: np.sum(x[rows]))(X, np.array([0, 0])), [2, 0, 0])
+
+
+def test_argnums() -> None:
+    def f(a: Any, b: Any, c: Any) -> Any:
+        return np.sum(a * b * b) + c
+
+    a, b = X, X + 3
+    same(grad(f)(a, b, 1.0), b * b)
+    same(grad(f, 1)(a, b, 1.0), 2 * a * b)
+    same(grad(f, -2)(a, b, 1.0), 2 * a * b)
+    same(grad(f, argnums=-1)(a, b, 1.0), 1)
+    for argnums in ((1, 0), [1, 0], (-2, 0)):
+        by_b, by_a = grad(f, argnums)(a, b, 1.0)
+        same(by_a, b * b)
+        same(by_b, 2 * a * b)
+    assert len(grad(f, (2,))(a, b, 1.0)) == 1
+    assert grad(f, ())(a, b, 1.0) == ()
+    (aa, ab), (ba, bb) = hessian(f, (0, 1))(a, b, 1.0)
+    same(aa, np.zeros((3, 3)))
+    same(ab, np.diag(2 * b))
+    same(ba, np.diag(2 * b))
+    same(bb, np.diag(2 * a))
+    by_a, by_b = hvp(f, (0, 1))(a, b, 1.0, (np.ones(3), np.zeros(3)))
+    same(by_a, np.zeros(3))
+    same(by_b, 2 * b)
+    same(hvp(f, 1)(a, b, 1.0, np.ones(3)), 2 * a)
+
+
+@pytest.mark.parametrize("argnums", [1, -2, (0, 1), (0, -2)])
+def test_argnums_out_of_range(argnums: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"argnums names argument -?\d, and there are 1 positional arguments"
+    ):
+        grad(lambda x, y=1.0: x, argnums)(1.0, y=2.0)
+
+
+@pytest.mark.parametrize("argnums", [(0, 0), (0, -2)])
+def test_argnums_that_name_an_argument_twice(argnums: Any) -> None:
+    try:
+        first, second = grad(lambda x, y: x * y, argnums)(2.0, 3.0)
+    except ValueError:
+        return
+    assert first == second == 3
+
+
+def test_keyword_arguments_are_constants() -> None:
+    def f(x: Any, *, scale: Any, mode: str = "sum") -> Any:
+        return getattr(np, mode)(x * scale)
+
+    same(grad(f)(X, scale=2.0), [2, 2, 2])
+    same(grad(f)(X, scale=3, mode="mean"), [1, 1, 1])
+    same(value_and_grad(f)(X, scale=2.0)[0], 3)
+    same(jacobian(f)(X, scale=2.0), [2, 2, 2])
+    same(hessian(f)(X, scale=2.0), np.zeros((3, 3)))
+    same(hvp(f)(X, X, scale=2.0), np.zeros(3))
+
+
+Point = namedtuple("Point", "x y")
+
+
+def test_structures_of_arguments() -> None:
+    params = {"layers": [(M, X[:2]), (X[:2], 1.0)], "point": Point(2.0, [3.0]), "none": [], "empty": {}}
+
+    def f(p: Any) -> Any:
+        (w, b), (v, c) = p["layers"]
+        return np.sum((w @ X + b) * v) + c * p["point"].x * p["point"].y[0]
+
+    g = grad(f)(params)
+    assert type(g) is dict and list(g) == list(params) and g["none"] == [] and g["empty"] == {}
+    (w, b), (v, c) = g["layers"]
+    same(w, np.outer(X[:2], X))
+    same(b, X[:2])
+    same(v, M @ X + X[:2])
+    same(c, 6)
+    assert type(g["layers"]) is list and type(g["layers"][0]) is tuple and type(g["point"]) is Point
+    same(g["point"].x, 3)
+    same(g["point"].y[0], 2)
+    assert params["point"] == Point(2.0, [3.0])
+
+
+def test_structures_of_outputs() -> None:
+    def f(x: Any) -> Any:
+        return {"square": x * x, "rest": Point(x.sum(), [3.0])}
+
+    value, product = vjp(f, X)
+    same(value["square"], X * X)
+    same(value["rest"].x, 1.5)
+    same(value["rest"].y[0], 3)
+    (g,) = product({"square": np.ones(3), "rest": Point(10.0, [100.0])})
+    same(g, 2 * X + 10)
+    j = jacobian(f)(X)
+    same(j["square"], np.diag(2 * X))
+    same(j["rest"].x, np.ones(3))
+    same(j["rest"].y[0], np.zeros(3))
+    both = jacobian(lambda x, y: (x * y, y), (0, 1))(X, 2.0)
+    same(both[0][0], 2 * np.eye(3))
+    same(both[0][1], X)
+    same(both[1][1], 1)
+
+
+def test_the_order_of_keys_does_not_matter() -> None:
+    a, b = vjp(lambda p: {"sum": p["x"] + p["y"], "y": p["y"]}, OrderedDict(x=X, y=2 * X))[1](
+        {"sum": X, "y": X}
+    )[0].values()
+    same(a, X)
+    same(b, 2 * X)
+
+
+def test_cotangents_and_tangents_are_matched_by_key() -> None:
+    product = vjp(lambda x: {"once": x, "twice": 2 * x}, X)[1]
+    same(product({"twice": np.zeros(3), "once": np.ones(3)})[0], np.ones(3))
+    same(
+        jvp(lambda p: p["a"] * 2 + p["b"], ({"a": X, "b": X},), ({"b": np.zeros(3), "a": np.ones(3)},))[1],
+        [2] * 3,
+    )
+
+
+def test_cotangents_have_the_structure_and_shape_of_the_output() -> None:
+    product = vjp(lambda x: (x, x * 2), X)[1]
+    for cotangent in (X, (X,), (X, X, X)):
+        with pytest.raises(ValueError, match=r"the cotangent .* structure"):
+            product(cotangent)
+    with pytest.raises(ValueError, match=r"tensor of shape \(3,\) must have that shape, not \(2,\)"):
+        product((X, X[:2]))
+    with pytest.raises(ValueError, match="structure"):
+        jvp(np.sin, (X,), (X, X))
+    with pytest.raises(ValueError, match="shape"):
+        jvp(np.sin, (X,), (X[:2],))
+
+
+# ------------------------------------------------------------------------------------- what f returns
+
+
+def test_constants_have_zero_gradients() -> None:
+    for f in (
+        lambda x: 3.0,
+        lambda x: 3,
+        lambda x: np.ones(()),
+        lambda x: Tensor(1.0),
+        lambda x: x.detach().sum(),
+        lambda x: np.argmax(x),
+    ):
+        same(grad(f)(X), np.zeros(3))
+        same(hessian(f)(X), np.zeros((3, 3)))
+    by_x, by_unused = grad(lambda x, unused: np.sum(x), (0, 1))(X, M)
+    same(by_x, np.ones(3))
+    same(by_unused, np.zeros((2, 3)))
+    same(value_and_grad(lambda x: 3)(X)[0], 3)
+
+
+def test_a_single_element_of_any_shape_is_a_number() -> None:
+    value, gradient = value_and_grad(lambda x: (x * x).sum(keepdims=True))(X)
+    same(value, [5.25])
+    same(gradient, 2 * X)
+
+
+@pytest.mark.parametrize(
+    ("f", "kind"),
+    [
+        (lambda x: x, r"shape \(3,\)"),
+        (lambda x: np.ones((2, 2)), r"shape \(2, 2\)"),
+        (lambda x: (x.sum(), x.sum()), "a tuple"),
+        (lambda x: {"loss": x.sum()}, "a dict"),
+        (lambda x: [x.sum()], "a list"),
+        (lambda x: x[:0], r"shape \(0,\)"),
+    ],
+)
+def test_grad_needs_a_single_number(f: Any, kind: str) -> None:
+    message = (
+        f"returns one number, and this one returned {kind}; reduce it, e.g. with np.sum, or use jacobian"
+    )
+    for transform in (grad, value_and_grad, hessian):
+        with pytest.raises(TypeError, match=message):
+            transform(f)(X)
+
+
+def test_a_forgotten_return_is_named() -> None:
+    with pytest.raises(TypeError, match="returned"):
+        grad(lambda x: None)(X)
+
+
+def test_errors_of_the_function_pass_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        grad(lambda x: 1 // 0)(X)
+    same(grad(quadratic)(X), M.T @ M @ X)
+
+
+def test_empty_arrays() -> None:
+    nothing = np.zeros((0, 3))
+    same(grad(np.sum)(nothing), nothing)
+    same(jacobian(lambda x: x * x)(nothing), np.zeros((0, 3, 0, 3)))
+    same(jacobian(lambda x: x.sum(axis=0))(nothing), np.zeros((3, 0, 3)))
+    same(hessian(lambda x: np.sum(x * x))(nothing), np.zeros((0, 3, 0, 3)))
+    same(hvp(lambda x: np.sum(x * x))(nothing, nothing), nothing)
+    same(jvp(np.sin, (nothing,), (nothing,))[1], nothing)
+
+
+def test_no_arguments() -> None:
+    value, product = vjp(lambda: 3.0)
+    assert value == 3 and product(1.0) == ()
+
+
+# ------------------------------------------------------------------------------- nesting and capturing
+
+
+def test_perturbations_are_not_confused() -> None:
+    # Siskind and Pearlmutter (2005): d/dx [x d/dy (x + y) at y=1] at x=1 is 1, and 2 where confused.
+    assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0) == 1
+    # d/dx [x d/dy (x y) at y=2] = d/dx x^2
+    assert grad(lambda x: x * grad(lambda y: x * y)(2.0))(3.0) == 6
+    # Manzyuk et al. (2012): the derivative of a shift by the shift, twice, is the second derivative.
+
+    def shifted(f: Any) -> Any:
+        return lambda x: grad(lambda u: f(x + u))(0.0)
+
+    np.testing.assert_allclose(shifted(shifted(np.exp))(1.0), np.exp(1))
+    np.testing.assert_allclose(shifted(shifted(lambda x: x**3))(2.0), 12)
+
+
+def test_perturbations_are_not_confused_at_one_value_or_in_three_levels() -> None:
+    assert grad(lambda x: grad(lambda y: x * x * y)(x))(3.0) == 6  # y starts as x itself
+    assert grad(lambda x: grad(lambda y: x * y * y)(x))(3.0) == 12  # d/dx [2 x y at y=x]
+    inner = grad(lambda x: x * grad(lambda y: y * grad(lambda z: x * y * z)(1.0))(5.0))
+    assert inner(3.0) == 60  # z: x y; y: 2 x y = 10 x; x: 20 x
+    assert jvp(lambda x: x * jvp(lambda y: x + y, (1.0,), (1.0,))[1], (1.0,), (1.0,))[1] == 1
+    assert grad(lambda x: x * jvp(lambda y: x * y, (2.0,), (1.0,))[1])(3.0) == 6
+    assert jvp(lambda x: x * grad(lambda y: x * y)(2.0), (3.0,), (1.0,))[1] == 6
+
+
+def test_captured_tensors_get_gradients_through_inner_transforms() -> None:
+    w = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    inner = grad(lambda x: np.sum(w * x * x))(X)  # 2 w x
+    assert type(inner) is Tensor and inner.requires_grad
+    np.sum(inner**2).backward()
+    np.testing.assert_allclose(w.grad.data, 8 * w.data * X**2)
+    for result, derivative in (
+        (hvp(lambda x: np.sum(w * x * x))(X, np.ones(3)), np.full(3, 2)),
+        (jvp(lambda x: w * x, (X,), (np.ones(3),))[1], np.ones(3)),
+        (jvp(lambda x: w * x, (X,), (np.ones(3),))[0], X),
+        (vjp(lambda x: w * x, X)[1](np.ones(3))[0], np.ones(3)),
+        (vjp(lambda x: w * x, X)[0], X),
+        (np.sum(jacobian(lambda x: w * x)(X), axis=0), np.ones(3)),
+        (np.sum(hessian(lambda x: np.sum(w * x * x))(X), axis=0), np.full(3, 2)),
+    ):
+        w.grad = None
+        result.sum().backward()
+        np.testing.assert_allclose(w.grad.data, derivative)
+
+
+def test_captured_tensors_are_left_alone_where_nothing_is_recorded() -> None:
+    w = Tensor(X, requires_grad=True)
+    with no_grad():
+        assert type(grad(lambda x: np.sum(w * x))(X)) is np.ndarray
+    grad(lambda x: np.sum(w * x))(X)
+    assert w.grad is None
+
+
+def test_results_on_tracked_tensors_can_be_differentiated_again() -> None:
+    x = Tensor(X, requires_grad=True)
+    for make, derivative in (
+        (lambda: grad(lambda x: np.sum(x * x * 2))(x), [4, 4, 4]),
+        (lambda: value_and_grad(lambda x: np.sum(x**3))(x)[0], 3 * X**2),
+        (lambda: hvp(lambda x: np.sum(x**3))(x, np.ones(3)), [6, 6, 6]),
+        (lambda: jvp(np.sin, (x,), (np.ones(3),))[1], -np.sin(X)),
+        (lambda: jvp(np.sin, (x,), (np.ones(3),))[0], np.cos(X)),
+        (lambda: vjp(np.sin, x)[1](np.ones(3))[0], -np.sin(X)),
+        (lambda: jacobian(np.sin)(x), -np.sin(X)),
+        (lambda: hessian(lambda x: np.sum(x**3))(x), [6, 6, 6]),
+    ):
+        x.grad = None
+        make().sum().backward()
+        np.testing.assert_allclose(x.grad.data, derivative)
+
+
+def test_cotangents_can_be_differentiated_by() -> None:
+    same(grad(lambda v: np.sum(vjp(np.sin, X)[1](v)[0]))(X), np.cos(X))
+    same(jacobian(lambda v: vjp(np.sin, X)[1](v)[0])(X), np.diag(np.cos(X)))
+    same(grad(lambda v: np.sum(hvp(lambda x: np.sum(x**3))(X, v)))(X), 6 * X)
+    v = Tensor(X, requires_grad=True)
+    vjp(np.sin, X)[1](v)[0].sum().backward()
+    np.testing.assert_allclose(v.grad.data, np.cos(X))
+
+
+def test_products_made_before_can_be_differentiated() -> None:
+    product = vjp(np.sin, X)[1]
+    same(grad(lambda v: np.sum(product(v)[0]))(X), np.cos(X))
+
+
+def test_tangents_can_be_differentiated_by() -> None:
+    same(grad(lambda v: np.sum(jvp(np.sin, (X,), (v,))[1]))(X), np.cos(X))
+    v = Tensor(X, requires_grad=True)
+    jvp(np.sin, (X,), (v,))[1].sum().backward()
+    np.testing.assert_allclose(v.grad.data, np.cos(X))
+
+
+def test_a_captured_tensor_may_be_an_output() -> None:
+    assert grad(lambda w: vjp(lambda x: (x, w), 2.0)[0][1] * 3)(5.0) == 3
+    assert grad(lambda w: value_and_grad(lambda x: w)(2.0)[0] * 3)(5.0) == 3
+    assert grad(lambda w: jvp(lambda x: w, (2.0,), (1.0,))[0] * 3)(5.0) == 3
+
+
+def test_a_transform_may_be_called_on_the_same_tensor_twice() -> None:
+    x = Tensor(2.0, requires_grad=True)
+    assert grad(lambda a, b: a * b * b, (0, 1))(x, x)[0].item() == 4
+    assert grad(lambda a, b: a * b * b, (0, 1))(x, x)[1].item() == 8
+
+
+def test_a_transform_leaves_the_graph_around_it_in_place() -> None:
+    w = Tensor(X, requires_grad=True)
+    y = np.sum(w * w)
+    grad(lambda x: y * x)(2.0)
+    grad(lambda x: y * x)(2.0)
+    y.backward()
+    np.testing.assert_array_equal(w.grad.data, 2 * X)
+
+
+def test_mixed_derivatives_commute() -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.sin(x * y) + x**3 / y
+
+    xy = grad(lambda x, y: grad(f, 1)(x, y))(1.2, 0.7)
+    yx = grad(lambda x, y: grad(f, 0)(x, y), 1)(1.2, 0.7)
+    np.testing.assert_allclose(xy, yx, rtol=1e-12)
+
+
+def test_backward_and_transforms_are_one_engine() -> None:
+    x = Tensor(X, requires_grad=True)
+    np.sum(np.tanh(x) * x).backward()
+    same(grad(lambda x: np.sum(np.tanh(x) * x))(X), x.grad.data)
+
+
+# -------------------------------------------------------------------------------------- memory, threads
+
+
+def test_the_callers_arrays_are_never_written_nor_handed_back() -> None:
+    x, v = X.copy(), np.ones(3)
+    for array in (x, v):
+        array.flags.writeable = False
+    results = [
+        grad(lambda x: np.sum(x + x))(x),
+        *vjp(lambda x: x + 0, x)[1](v),
+        *vjp(lambda x: x, x)[1](v),
+        jvp(lambda x: x * 1, (x,), (v,))[1],
+        jvp(lambda x: x, (x,), (v,))[1],
+        hvp(lambda x: np.sum(x * x))(x, v),
+        *grad(lambda a, b: np.sum(a + b), (0, 1))(x, x),
+        grad(lambda x: 1.0)(x),
+    ]
+    for i, result in enumerate(results):
+        assert result.flags.writeable
+        for other in (x, v, *results[:i]):
+            assert not np.shares_memory(result, other)
+    np.testing.assert_array_equal(x, X)
+
+
+def test_products_of_one_trace_share_no_memory() -> None:
+    product = vjp(lambda x: x * 2, X)[1]
+    first, second = product(X)[0], product(X)[0]
+    first[:] = 0
+    same(second, 2 * X)
+
+
+def test_two_threads_differentiate_at_once() -> None:
+    def work(seed: int) -> bool:
+        x = np.random.default_rng(seed).uniform(0.5, 1.5, 3)
+        for k in range(150):
+            power = 2 + (seed + k) % 3
+            f = lambda x, p=power: np.sum(x**p * np.sin(x).detach().data)  # noqa: E731
+            np.testing.assert_allclose(grad(f)(x), power * x ** (power - 1) * np.sin(x))
+            h = hessian(lambda x, p=power: np.sum(x**p))(x)
+            np.testing.assert_allclose(np.diag(h), power * (power - 1) * x ** (power - 2))
+            with no_grad():
+                assert grad(grad(lambda x: x**3))(2.0) == 12
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(work, range(4)))
+
+
+def test_two_threads_differentiate_one_shared_model() -> None:
+    w = Tensor(M, requires_grad=True)
+
+    def work(k: int) -> Any:
+        return grad(lambda w: np.sum(np.tanh(w @ X) * k))(w).data
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(work, range(200)))
+    for k, result in enumerate(results):
+        np.testing.assert_allclose(result, k * results[1])
+    assert w.grad is None
