@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib.metadata import version
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,8 @@ LEARNING_RATES = {
     "rmsprop": 0.001,
     "adagrad": 0.02,
 }
+
+DIVERGED = 1_000  # a cross-entropy hundreds of times that of guessing, or NaN
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -296,8 +297,9 @@ def report(records: Iterable[dict[str, float]], path: Path, history: list[dict[s
                 f"({record['seconds']:.1f} s)",
                 flush=True,
             )
-            if not isfinite(record["loss"]):
-                print("train.py: the loss is no number any more; try a lower --lr", file=sys.stderr)
+            if not record["loss"] < DIVERGED:
+                words = f"training diverges: the loss is {record['loss']:.3g}; try a lower --lr"
+                print(f"train.py: {words}", file=sys.stderr)
                 return
 
 

@@ -24,7 +24,10 @@ class Op:
         self.name = name
         self.forward = forward
         self.rules = rules
-        self.keywords = {word for rule in rules if rule is not None for word in _keywords(rule)}
+        # NumPy's own functions have more keywords than their rules know; other functions, no less.
+        own = () if getattr(forward, "__module__", None) == "numpy" else _keyword_only(forward)
+        known = (_keywords(rule, len(rules)) for rule in rules if rule is not None)
+        self.keywords = {*own, *(word for words in known for word in words)}
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -40,9 +43,19 @@ class each(tuple[Callable[..., Any]]):
         return [partial(self[0], i) for i in range(len(inputs))]
 
 
-def _keywords(rule: Callable[..., Any]) -> tuple[str, ...]:
+def _keywords(rule: Callable[..., Any], arrays: int) -> tuple[str, ...]:
+    """Return the names of a rule's parameters that are not g, y or one of the arrays."""
     code = rule.__code__
-    return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    first = min(arrays + 2, code.co_argcount)
+    return code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount]
+
+
+def _keyword_only(function: Callable[..., Any]) -> tuple[str, ...]:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return ()
+    count: int = code.co_argcount
+    return tuple(code.co_varnames[count : count + code.co_kwonlyargcount])
 
 
 def primitive(forward: Callable[..., Any], *rules: Any, name: str | None = None) -> Callable[..., Any]:
@@ -228,7 +241,10 @@ def _numpy_call(op: Op, apply: Callable[..., Any]) -> Callable[..., Any]:
 
 def _arrays_and_params(op: Op, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
     """Sort the arguments of a NumPy call into arrays and keywords; refuse what no rule knows."""
-    defaults = _defaults(op.forward)
+    try:
+        defaults = _defaults(op.forward)
+    except ValueError:  # a function in C that says nothing of its parameters
+        raise TypeError(f"np.{op.name} of a Tensor needs {len(op.rules)} arrays, and no more") from None
     if len(args) > len(defaults):
         raise TypeError(f"np.{op.name} takes {len(defaults)} arguments, and {len(args)} were given")
     params = dict(zip(defaults, args, strict=False)) | kwargs

@@ -521,12 +521,16 @@ def test_functional_call_reaches_what_a_tuple_in_a_loop_holds() -> None:
     assert functional_call(module, {"members.0.weight": 2.0, "members.1.weight": 3.0}, 1.0).item() == 32
 
 
-@pytest.mark.xfail(strict=True, raises=RecursionError, reason="_with_parameters calls itself")
-def test_functional_call_of_deeply_nested_modules() -> None:
-    module: Module = Nested()
-    for _ in range(1000):
-        module = Sequential(module)
-    assert functional_call(module, {}, 2.0).item() == module(2.0).item()
+def test_functional_call_of_deeply_nested_containers() -> None:
+    weight = Tensor([1.0], requires_grad=True)
+    nested: list[Any] = [weight]
+    for _ in range(5_000):
+        nested = [nested]
+    module = Bag(nested=nested)
+    (name,) = dict(module.named_parameters())
+    module.forward = lambda x: x  # type: ignore[method-assign]
+    assert functional_call(module, {name: np.array([2.0])}, 3.0) == 3.0
+    assert weight.item() == 1
 
 
 @pytest.mark.parametrize("bias", [(5, 2), (1,), ()])

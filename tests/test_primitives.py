@@ -244,17 +244,11 @@ def test_a_result_that_is_no_array_is_refused() -> None:
         primitive(lambda x: "text", None)(tracked(1.0))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="parameters are looked for among the rules' keyword-only arguments alone"
-)
 @pytest.mark.parametrize("rule", [lambda g, y, x, **params: g * params["by"], lambda g, y, x, by: g * by])
 def test_rules_may_take_their_parameters_in_any_way(rule: Any) -> None:
     assert gradcheck(lambda x: primitive(lambda x, *, by: x * by, rule, name="scaled")(x, by=2.0), X)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="parameters are looked for among the rules' keyword-only arguments alone"
-)
 def test_an_op_without_gradients_may_have_parameters() -> None:
     assert primitive(lambda x, *, by: x // by, None, name="floor")(tracked(5.0), by=2.0).item() == 2
 

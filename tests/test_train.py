@@ -745,7 +745,6 @@ def test_show_without_a_display_warns_and_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "curves.png").is_file()
 
 
-@pytest.mark.xfail(strict=True, reason="NumPy's warnings show source lines, and nobody says what happened")
 def test_training_that_diverges_is_told_in_words(tmp_path: Path) -> None:
     result = start(*QUICK, "--lr", "1e9", "--out", str(tmp_path / "run"))
     assert "RuntimeWarning" not in result.stderr
