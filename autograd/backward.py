@@ -130,8 +130,11 @@ def backpropagate(
     owners = gradients.keys() if keep_all else set(path.ends)
     retain_graph = retain_graph or create_graph
     nodes = path.nodes.copy() if retain_graph else path.nodes
-    with recording(create_graph):
-        _walk(nodes, gradients, owners, create_graph, retain_graph, keep_all)
+    if create_graph:
+        with recording(True):
+            _walk(nodes, gradients, owners, True, True, keep_all)
+    else:
+        _walk(nodes, gradients, owners, False, retain_graph, keep_all)
     return gradients
 
 
@@ -238,7 +241,9 @@ def _changed(x: Tensor, op: Any) -> str:
 def sum_to(gradient: Any, shape: tuple[int, ...]) -> Any:
     """Sum `gradient` over the axes along which an array of `shape` was broadcast."""
     extra = gradient.ndim - len(shape)
-    total = gradient.sum(axis=tuple(range(extra))) if extra > 0 else gradient
+    total = gradient
+    if extra > 0:
+        total = gradient.sum(axis=0 if extra == 1 else tuple(range(extra)))
     if total.shape != shape and extra >= 0:
         stretched = [i for i, n in enumerate(shape) if n == 1 and total.shape[i] != 1]
         total = total.sum(axis=tuple(stretched), keepdims=True)

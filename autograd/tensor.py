@@ -64,19 +64,19 @@ class Tensor:
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
-        array = as_array(value)
         if self.op is not None:
             raise RuntimeError(
                 f"{self._label()} is the result of an operation: changing its values would make its "
                 "gradient wrong. Compute a new tensor, or change t.detach()"
             )
-        if array.shape != self._array.shape or array.dtype != self._array.dtype:
-            raise ValueError(
-                f"cannot assign {array.dtype} values of shape {array.shape} to {self._label()}, "
-                f"which is {self._array.dtype} of shape {self._array.shape}"
-            )
-        # Our own values, changed in place, are kept; others are copied, as in the constructor.
-        self._array = array if array is self._array else array.copy()
+        if value is not self._array:  # our own values, changed in place, are kept; others are copied
+            array = as_array(value)
+            if array.shape != self._array.shape or array.dtype != self._array.dtype:
+                raise ValueError(
+                    f"cannot assign {array.dtype} values of shape {array.shape} to {self._label()}, "
+                    f"which is {self._array.dtype} of shape {self._array.shape}"
+                )
+            self._array = array.copy()
         self.order = next_order()
 
     @property

@@ -14,7 +14,7 @@ from autograd import Tensor
 Array = NDArray[Any]
 
 # Parameters are updated in pieces that stay in the processor's cache from one pass to the next.
-PIECE = 262_144
+PIECE = 131_072
 
 
 class Optimizer:
@@ -70,13 +70,14 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        ready = [(n, p) for n, p in enumerate(self.parameters) if p.grad is not None]
-        if not ready:
+        if all(parameter.grad is None for parameter in self.parameters):
             raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
         self.steps += 1
-        for number, parameter in ready:
+        for number, parameter in enumerate(self.parameters):
+            if parameter.grad is None:
+                continue
             self.updates[number] += 1
-            gradient = parameter.grad.data.reshape(-1)  # type: ignore[union-attr]
+            gradient = parameter.grad.data.reshape(-1)
             for place, w, *arrays in self._pieces_of(number, parameter):
                 g = gradient[place]
                 if self.weight_decay:

@@ -262,6 +262,21 @@ def test_wrong_numbers_of_inputs_are_refused() -> None:
         scale(tracked(1.0), factor=2.0)
 
 
+@pytest.mark.xfail(strict=True, reason="inputs beyond the last rule are taken, and get no gradient")
+def test_every_input_needs_a_rule() -> None:
+    missing = primitive(
+        lambda a, b, c: a * b * c,
+        lambda g, y, a, b, c: g * b * c,
+        lambda g, y, a, b, c: g * a * c,
+        name="product",
+    )
+    with pytest.raises(TypeError, match="rule"):
+        missing(X, X, tracked(*X))
+    scaled = primitive(lambda a, b, *, by: a * b * by, lambda g, y, a, b, *, by: g * b * by, name="scaled")
+    with pytest.raises(TypeError, match="rule"):
+        scaled(X, tracked(*X), by=2.0)
+
+
 def test_describe() -> None:
     named = Tensor(np.zeros((2, 1), np.float32), name="w")
     assert describe([named, 2.0, np.zeros(3)], {"axis": 1}) == "(2, 1) float32 'w', 2.0, (3,) float64, axis=1"
