@@ -90,7 +90,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="of the learning rate (default: %(default)s)",
     )
     add("--batch-size", type=positive, help="default: 128, or 32 for digits")
-    add("--epochs", type=positive, default=20, help="passes over the training set (default: %(default)s)")
+    add("--epochs", type=positive, default=15, help="passes over the training set (default: %(default)s)")
     add("--early-stopping", type=positive, metavar="PATIENCE", help="epochs without a better validation loss")
     add("--seed", type=int, default=0, help="of all randomness (default: %(default)s)")
     add("--threads", type=positive, help="processor threads; default: all")

@@ -74,10 +74,7 @@ def find_path(outputs: Iterable[Tensor], targets: Iterable[Tensor] = ()) -> Path
     while stack:
         node = stack.pop()
         if node.inputs is None:
-            raise RuntimeError(
-                f"the graph of {node._label()} was freed by an earlier backward(); "
-                "pass retain_graph=True to the earlier one to go through it again"
-            )
+            raise RuntimeError(_freed(node))
         for x in node.inputs:
             if type(x) is Tensor and x._tracked and x not in found:
                 if x.order < since:
@@ -172,6 +169,8 @@ def _walk(
         node = nodes.pop()
         g = gradients[node] if keep_all else gradients.pop(node)
         op, inputs, params = node.op, node.inputs, node.params
+        if inputs is None:
+            raise RuntimeError(_freed(node))
         if not retain_graph:
             node.inputs = None  # type: ignore[assignment]
         if g is None:
@@ -228,6 +227,13 @@ def _walk(
                 gradients[x] = before + gradient  # a NumPy scalar where both are 0-d
                 if gradient.ndim and not record:
                     accumulated.add(x)
+
+
+def _freed(node: Tensor) -> str:
+    return (
+        f"the graph of {node._label()} was freed by an earlier backward(); "
+        "pass retain_graph=True to the earlier one to go through it again"
+    )
 
 
 def _changed(x: Tensor, op: Any) -> str:

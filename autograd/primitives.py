@@ -183,6 +183,7 @@ def _binary(op: Op) -> Callable[..., Any]:
 def _general(op: Op) -> Callable[..., Any]:
     forward = op.forward
     source = not op.rules
+    arity = None if source or type(op.rules) is each else len(op.rules)
 
     def apply(*inputs: Any, **params: Any) -> Any:
         nodes, values = [], []
@@ -198,6 +199,11 @@ def _general(op: Op) -> Callable[..., Any]:
             nodes.append(x)
         if not traced:
             return forward(*inputs, **params)
+        if arity is not None and len(nodes) != arity:
+            raise TypeError(
+                f"{op.name} has {arity} gradient rules and was given {len(nodes)} arrays; primitive needs one "
+                "rule per array, None where there is no gradient"
+            )
         try:
             value = forward(*values, **params)
         except Exception as error:

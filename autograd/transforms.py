@@ -114,10 +114,11 @@ class _Trace:
         self.tensors = [leaf for leaf in outputs if type(leaf) is Tensor]
         self.path = find_path(self.tensors, self.variables)
         self.linked = self.path.others and is_recording()
-        # Nothing outside may take the variables for its own, nor what depends on nothing else.
-        private = [variable for variable in self.variables if variable.op is None]
-        for tensor in private if self.linked else (*private, *self.path.nodes, *self.variables):
-            tensor._tracked = False
+        # To what is outside, the variables are constants, and so is what depends on them alone.
+        for variable in self.variables:
+            variable._tracked = self.linked and variable.op is not None
+        for node in self.path.nodes:
+            node._tracked = self.linked and any(type(x) is Tensor and x._tracked for x in node.inputs)
 
     def value(self) -> Any:
         """Return the output as the caller may have it."""

@@ -21,7 +21,7 @@ Labels = NDArray[Any]
 Labelled = tuple[Images, Labels]
 """Images, bytes (N, height, width), and their labels (N,)."""
 
-AT_ONCE = 2_000  # images per forward pass where no gradients are needed
+AT_ONCE = 500  # images per forward pass where no gradients are needed
 
 
 def fit(
