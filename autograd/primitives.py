@@ -201,8 +201,8 @@ def _general(op: Op) -> Callable[..., Any]:
             return forward(*inputs, **params)
         if arity is not None and len(nodes) != arity:
             raise TypeError(
-                f"{op.name} has {arity} gradient rules and was given {len(nodes)} arrays; primitive needs one "
-                "rule per array, None where there is no gradient"
+                f"{op.name} has {arity} gradient rules and was given {len(nodes)} arrays; primitive needs "
+                "one rule per array, None where there is no gradient"
             )
         try:
             value = forward(*values, **params)
