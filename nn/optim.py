@@ -241,6 +241,17 @@ class AdamW(Adam):
         return g
 
 
+def _step_over_root(
+    w: Array, g: Array, square: Array, lr: float, eps: float, first: Array, second: Array
+) -> None:
+    """Subtract lr g / (sqrt(square) + eps) from w, with two arrays of scratch."""
+    np.sqrt(square, out=second)
+    second += eps
+    np.divide(g, second, out=first)
+    first *= lr
+    w -= first
+
+
 class RMSprop(Optimizer):
     """RMSprop (Tieleman & Hinton, 2012): the gradient over the root of its mean square."""
 
@@ -266,11 +277,7 @@ class RMSprop(Optimizer):
         second *= 1 - self.alpha
         square *= self.alpha
         square += second
-        np.sqrt(square, out=second)
-        second += self.eps
-        np.divide(g, second, out=first)
-        first *= self.lr
-        w -= first
+        _step_over_root(w, g, square, self.lr, self.eps, first, second)
 
 
 class Adagrad(Optimizer):
@@ -292,11 +299,7 @@ class Adagrad(Optimizer):
     def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
         total, first, second = arrays
         total += np.multiply(g, g, out=second)
-        np.sqrt(total, out=second)
-        second += self.eps
-        np.divide(g, second, out=first)
-        first *= self.lr
-        w -= first
+        _step_over_root(w, g, total, self.lr, self.eps, first, second)
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
