@@ -328,7 +328,7 @@ def draw(options: argparse.Namespace, model: Any, data: Dataset, history: list[d
 
 def draw_step(options: argparse.Namespace, model: Any, data: Dataset) -> None:
     """Write the graph of one training step; without the program dot, as text."""
-    from graphviz import CalledProcessError, ExecutableNotFound
+    from graphviz import CalledProcessError, ExecutableNotFound, pipe
 
     from autograd import draw_graph
     from nn.data import scale_pixels
@@ -341,7 +341,9 @@ def draw_step(options: argparse.Namespace, model: Any, data: Dataset) -> None:
     picture = draw_graph(loss)
     try:
         if options.graph != "dot":
-            (options.out / f"graph.{options.graph}").write_bytes(picture.pipe(format=options.graph))
+            # Digraph.pipe, which writes line by line, leaves a broken pipe where dot ends before it has read.
+            drawn = pipe("dot", options.graph, picture.source.encode())
+            (options.out / f"graph.{options.graph}").write_bytes(drawn)
             return
     except ExecutableNotFound:
         print(
