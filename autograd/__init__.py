@@ -4,7 +4,7 @@ from autograd import ops as ops
 from autograd.drawing import draw_graph
 from autograd.gradcheck import GradcheckError, gradcheck
 from autograd.primitives import each, primitive
-from autograd.recording import no_grad, scope
+from autograd.recording import no_grad, record_call
 from autograd.tensor import Tensor
 from autograd.transforms import (
     grad,
@@ -29,7 +29,7 @@ __all__ = [
     "jvp",
     "no_grad",
     "primitive",
-    "scope",
+    "record_call",
     "value_and_grad",
     "vjp",
 ]

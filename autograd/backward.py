@@ -38,16 +38,18 @@ def backward(
             f"backward() of a tensor of shape {tensor._array.shape} needs gradient=, an array of that "
             "shape; or reduce it to one number first, e.g. with .sum()"
         )
-    seed = np.ones(tensor.shape, tensor.dtype) if gradient is None else gradient
     retain_graph = retain_graph or create_graph
     path = find_path([tensor])
-    gradients = backpropagate(path, [tensor], [seed], retain_graph, create_graph, keep_all=retain_graph)
+    gradients = backpropagate(path, [tensor], [gradient], retain_graph, create_graph, keep_all=retain_graph)
     for node, value in gradients.items():
         if value is None:
             continue
         if node.grad is not None:
             value = (node.grad if create_graph else node.grad._array) + value
         node.grad = value if type(value) is Tensor else Tensor(value)
+
+
+_creation = attrgetter("order")
 
 
 class Path(NamedTuple):
@@ -67,35 +69,37 @@ def find_path(outputs: Iterable[Tensor], targets: Iterable[Tensor] = ()) -> Path
     Creation order is topological order, so what is older than every target cannot depend on one.
     """
     targets = set(targets)
-    since = min((target.order for target in targets), default=0)
-    found = dict.fromkeys(output for output in outputs if output._tracked)
-    others = any(output.order < since for output in found)
-    stack = [output for output in found if output.order >= since]
-    while stack:
-        node = stack.pop()
-        if node.inputs is None:
-            raise RuntimeError(_freed(node))
-        for x in node.inputs:
-            if type(x) is Tensor and x._tracked and x not in found:
-                if x.order < since:
-                    others = True
-                else:
-                    found[x] = None
-                    stack.append(x)
-    nodes = [node for node in found if node.op is not None and node.order >= since and node not in targets]
-    nodes.sort(key=attrgetter("order"))
+    since = min([target.order for target in targets], default=0)
+    others = False
+    reached = list(dict.fromkeys([output for output in outputs if output._tracked]))
+    found = set(reached)
+    nodes, leaves = [], []
+    for node in reached:  # it grows on the way
+        if node.order < since:
+            others = True
+        elif node.op is None:
+            leaves.append(node)
+        else:
+            if node.inputs is None:
+                raise RuntimeError(_freed(node))
+            nodes.append(node)
+            for x in node.inputs:
+                if type(x) is Tensor and x._tracked and x not in found:
+                    found.add(x)
+                    reached.append(x)
+    nodes.sort(key=_creation)
     if not targets:
-        return Path(nodes, [leaf for leaf in found if leaf.op is None], others)
+        return Path(nodes, leaves, others)
     return Path(_leading_to(targets, nodes), list(targets), others)
 
 
 def _leading_to(targets: set[Tensor], nodes: list[Tensor]) -> list[Tensor]:
-    """Keep the nodes, oldest first, that depend on a target."""
+    """Keep the nodes, oldest first, that depend on a target and are none."""
     useful = set(targets)
     for node in nodes:
         if any(type(x) is Tensor and x in useful for x in node.inputs):
             useful.add(node)
-    return [node for node in nodes if node in useful]
+    return [node for node in nodes if node in useful and node not in targets]
 
 
 _absent = object()
@@ -109,7 +113,7 @@ def backpropagate(
     create_graph: bool = False,
     keep_all: bool = False,
 ) -> dict[Tensor, Any]:
-    """Return the gradients of `outputs`, weighted by `seeds`, at the ends of `path`.
+    """Return the gradients of `outputs`, weighted by `seeds` (ones for None), at the ends of `path`.
 
     They are arrays, or Tensors when they are recorded (with `create_graph`, and when a seed is
     tracked), or None where no gradient arrived; each has memory of its own. With `keep_all` those of
@@ -117,7 +121,7 @@ def backpropagate(
     """
     gradients: dict[Tensor, Any] = dict.fromkeys([*path.nodes, *path.ends])
     seeds = list(seeds)
-    if is_recording() and any(type(seed) is Tensor and seed._tracked for seed in seeds):
+    if any([type(seed) is Tensor and seed._tracked for seed in seeds]) and is_recording():
         create_graph = True
     for output, seed in zip(outputs, seeds, strict=True):
         if output in gradients:
@@ -137,6 +141,9 @@ def backpropagate(
 
 def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
     """Return `seed` as a gradient of `output`: its shape and dtype, and memory of our own."""
+    if seed is None:
+        ones = np.ones(output.shape, output.dtype)
+        return Tensor(ones) if create_graph else ones
     if type(seed) is not Tensor:
         seed = as_array(seed)
     if seed.shape != output.shape:
@@ -165,19 +172,19 @@ def _walk(
     """
     kind, convert = (Tensor, Tensor) if record else (ndarray, as_array)
     accumulated: set[Tensor] = set()  # whose gradient is a buffer that was allocated here
+    take = gradients.__getitem__ if keep_all else gradients.pop
     while nodes:
         node = nodes.pop()
-        g = gradients[node] if keep_all else gradients.pop(node)
-        op, inputs, params = node.op, node.inputs, node.params
+        g = take(node)
+        inputs = node.inputs
         if inputs is None:
             raise RuntimeError(_freed(node))
         if not retain_graph:
             node.inputs = None  # type: ignore[assignment]
         if g is None:
             continue
-        order, rules = node.order, op.rules  # type: ignore[union-attr]
-        if type(rules) is each:
-            rules = rules.of(inputs)
+        op, params, order = node.op, node.params, node.order
+        rules = op.rules if type(op.rules) is tuple else op.rules.of(inputs)  # type: ignore[union-attr]
         if record:
             y: Any = node
             values: Any = inputs
@@ -198,10 +205,7 @@ def _walk(
                 continue
             if x.order > order:
                 raise RuntimeError(_changed(x, op))
-            if rule is None:
-                continue
-            before = gradients.get(x, _absent)
-            if before is _absent:
+            if x not in gradients or rule is None:
                 continue
             try:
                 gradient = rule(g, y, *values, **params) if params else rule(g, y, *values)
@@ -215,6 +219,7 @@ def _walk(
             except Exception as error:
                 error.add_note(f"in the gradient of {op.name} of {describe(inputs, params)}")  # type: ignore[union-attr]
                 raise
+            before = gradients[x]
             if before is None:
                 if x in owners:
                     data = gradient._array if record else gradient
@@ -246,13 +251,14 @@ def _changed(x: Tensor, op: Any) -> str:
 
 def sum_to(gradient: Any, shape: tuple[int, ...]) -> Any:
     """Sum `gradient` over the axes along which an array of `shape` was broadcast."""
+    add = np.add.reduce if type(gradient) is ndarray else np.sum  # the method of arrays costs twice as much
     extra = gradient.ndim - len(shape)
     total = gradient
     if extra > 0:
-        total = gradient.sum(axis=0 if extra == 1 else tuple(range(extra)))
+        total = add(gradient, axis=0 if extra == 1 else tuple(range(extra)))
     if total.shape != shape and extra >= 0:
         stretched = [i for i, n in enumerate(shape) if n == 1 and total.shape[i] != 1]
-        total = total.sum(axis=tuple(stretched), keepdims=True)
+        total = add(total, axis=tuple(stretched), keepdims=True)
     if total.shape != shape:
         raise ValueError(f"a gradient rule returned shape {gradient.shape} for an input of shape {shape}")
     return total

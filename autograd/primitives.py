@@ -186,22 +186,20 @@ def _general(op: Op) -> Callable[..., Any]:
     arity = None if source or type(op.rules) is each else len(op.rules)
 
     def apply(*inputs: Any, **params: Any) -> Any:
-        nodes, values = [], []
         traced, tracked = source, False
+        values: list[Any] = []
         for x in inputs:
             if type(x) is Tensor:
                 values.append(x._array)
                 traced = True
                 tracked = tracked or x._tracked
             else:
-                x = x if type(x) in _NUMBERS else _constant(x)
-                values.append(x)
-            nodes.append(x)
+                values.append(x if type(x) in _NUMBERS else _constant(x))
         if not traced:
             return forward(*inputs, **params)
-        if arity is not None and len(nodes) != arity:
+        if arity is not None and len(values) != arity:
             raise TypeError(
-                f"{op.name} has {arity} gradient rules and was given {len(nodes)} arrays; primitive needs "
+                f"{op.name} has {arity} gradient rules and was given {len(values)} arrays; primitive needs "
                 "one rule per array, None where there is no gradient"
             )
         try:
@@ -215,7 +213,7 @@ def _general(op: Op) -> Callable[..., Any]:
         y._tracked = tracked and recorded
         if recorded:
             y.op = op
-            y.inputs = tuple(nodes)
+            y.inputs = tuple([x if type(x) is Tensor else v for x, v in zip(inputs, values, strict=True)])
             y.params = params or None
             y.order = next_order()
         else:

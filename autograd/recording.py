@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from threading import get_ident
@@ -38,25 +38,18 @@ def no_grad() -> Any:
     return recording(False)
 
 
-# The calls that scopes have marked: first and last creation number, class name, reference to the owner.
+# The calls of modules: first and last creation number, class name, reference to the module.
 calls: deque[tuple[int, int, str, Any]] = deque(maxlen=10_000)
 
 
-class scope:
-    """Mark the ops made in this context as the work of `owner`, a module: one cluster in a picture.
+def record_call(owner: object, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+    """Return `function(*inputs)`, its ops marked as the work of `owner`: one cluster in a picture.
 
     An op belongs to the call whose interval of creation numbers holds its own, so clusters cost the
     ops nothing. The latest 10,000 calls are remembered; owners are not kept alive.
     """
-
-    __slots__ = ("owner", "first")
-
-    def __init__(self, owner: object) -> None:
-        self.owner = owner
-
-    def __enter__(self) -> None:
-        self.first = next_order()
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        owner = self.owner
-        calls.append((self.first, next_order(), type(owner).__name__, ref(owner)))
+    first = next_order()
+    try:
+        return function(*inputs)
+    finally:
+        calls.append((first, next_order(), type(owner).__name__, ref(owner)))

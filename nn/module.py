@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import Tensor, scope
+from autograd import Tensor, record_call
 
 
 class Module:
@@ -24,8 +24,7 @@ class Module:
     _copied_from: Module | None = None
 
     def __call__(self, *inputs: Any) -> Any:
-        with scope(self._copied_from or self):
-            return self.forward(*inputs)
+        return record_call(self._copied_from or self, self.forward, inputs)
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the output; every module defines this."""

@@ -14,7 +14,9 @@ from autograd import Tensor
 Array = NDArray[Any]
 
 # Parameters are updated in pieces that stay in the processor's cache from one pass to the next.
-PIECE = 131_072
+PIECE = 262_144
+Piece = tuple[slice | None, Array, list[Array], list[Array]]
+"""Where it is in the parameter (None for all of it), and there: weights, state and scratch."""
 
 
 class Optimizer:
@@ -54,7 +56,7 @@ class Optimizer:
         self.state: dict[str, list[Array]] = {
             slot: [np.zeros_like(parameter.data) for parameter in self.parameters] for slot in self.slots
         }
-        self._pieces: list[tuple[Any, list[tuple[Any, ...]]]] = [(None, [])] * len(self.parameters)
+        self._pieces: list[tuple[Any, list[Piece]]] = [(None, [])] * len(self.parameters)
         self._scratch = {
             parameter.dtype: np.empty((2, PIECE), parameter.dtype) for parameter in self.parameters
         }
@@ -70,34 +72,38 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        if all(parameter.grad is None for parameter in self.parameters):
+        if all([parameter.grad is None for parameter in self.parameters]):
             raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
         self.steps += 1
         for number, parameter in enumerate(self.parameters):
             if parameter.grad is None:
                 continue
             self.updates[number] += 1
-            gradient = parameter.grad.data.reshape(-1)
-            for place, w, *arrays in self._pieces_of(number, parameter):
-                g = gradient[place]
+            gradient = parameter.grad.data
+            data, pieces = self._pieces[number]
+            if data is not parameter.data:
+                pieces = self._cut(number, parameter)
+            for place, w, state, scratch in pieces:
+                g = gradient if place is None else gradient.reshape(-1)[place]
                 if self.weight_decay:
-                    g = self.decay(w, g, arrays[-2])
-                self.update(self.updates[number], w, g, *arrays)
+                    g = self.decay(w, g, scratch[0])
+                self.update(self.updates[number], w, g, state, scratch)
             parameter.data = parameter.data  # tells the graph that the values have changed
 
-    def _pieces_of(self, number: int, parameter: Tensor) -> list[tuple[Any, ...]]:
-        """Return per piece where it is, its weights, its state and its scratch, as long as they live."""
-        data, pieces = self._pieces[number]
-        if data is not parameter.data:
-            rows = [parameter.data, *(self.state[slot][number] for slot in self.slots)]
-            flat = [row.reshape(-1) for row in rows]
-            places = [slice(start, start + PIECE) for start in range(0, parameter.size, PIECE)]
-            scratch = self._scratch[parameter.dtype]
-            pieces = []
-            for place in places:
-                views = [row[place] for row in flat]
-                pieces.append((place, *views, *scratch[:, : views[0].size]))
-            self._pieces[number] = parameter.data, pieces
+    def _cut(self, number: int, parameter: Tensor) -> list[Piece]:
+        """Cut a parameter into pieces, and remember them as long as its array lives."""
+        data = parameter.data
+        state = [self.state[slot][number] for slot in self.slots]
+        scratch = self._scratch[parameter.dtype]
+        pieces: list[Piece] = []
+        if data.size <= PIECE:
+            pieces.append((None, data, state, [row[: data.size].reshape(data.shape) for row in scratch]))
+        else:
+            for start in range(0, data.size, PIECE):
+                place = slice(start, start + PIECE)
+                w, *parts = (row.reshape(-1)[place] for row in (data, *state))
+                pieces.append((place, w, parts, [row[: w.size] for row in scratch]))
+        self._pieces[number] = data, pieces
         return pieces
 
     def decay(self, w: Array, g: Array, scratch: Array) -> Array:
@@ -105,10 +111,10 @@ class Optimizer:
         np.multiply(w, self.weight_decay, out=scratch)
         return np.add(scratch, g, out=scratch)
 
-    def update(self, step: int, w: Array, g: Array, *state_and_scratch: Array) -> None:
+    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
         """Change the weights `w` in place by the gradient `g`, which stays as it is, in their `step`th step.
 
-        After them come one array per slot and two of scratch, the first of which may hold `g`.
+        `state` has an array per slot, and `scratch` two, the first of which may hold `g`.
         """
         raise NotImplementedError
 
@@ -169,10 +175,10 @@ class SGD(Optimizer):
         self.momentum = momentum
         self.nesterov = nesterov
 
-    def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
-        *velocity, first, second = arrays
+    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
+        first, second = scratch
         direction = g
-        for v in velocity:
+        for v in state:
             v *= self.momentum
             v += g
             direction = v
@@ -204,8 +210,9 @@ class Adam(Optimizer):
         check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
-        mean, square, first, second = arrays
+    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
+        mean, square = state
+        first, second = scratch
         beta1, beta2 = self.betas
         np.multiply(g, 1 - beta1, out=second)
         mean *= beta1
@@ -242,9 +249,10 @@ class AdamW(Adam):
 
 
 def _step_over_root(
-    w: Array, g: Array, square: Array, lr: float, eps: float, first: Array, second: Array
+    w: Array, g: Array, square: Array, lr: float, eps: float, scratch: list[Array]
 ) -> None:
     """Subtract lr g / (sqrt(square) + eps) from w, with two arrays of scratch."""
+    first, second = scratch
     np.sqrt(square, out=second)
     second += eps
     np.divide(g, second, out=first)
@@ -271,13 +279,13 @@ class RMSprop(Optimizer):
         check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
-        square, first, second = arrays
+    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
+        (square,), (_, second) = state, scratch
         np.multiply(g, g, out=second)
         second *= 1 - self.alpha
         square *= self.alpha
         square += second
-        _step_over_root(w, g, square, self.lr, self.eps, first, second)
+        _step_over_root(w, g, square, self.lr, self.eps, scratch)
 
 
 class Adagrad(Optimizer):
@@ -296,10 +304,10 @@ class Adagrad(Optimizer):
         check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, step: int, w: Array, g: Array, *arrays: Array) -> None:
-        total, first, second = arrays
-        total += np.multiply(g, g, out=second)
-        _step_over_root(w, g, total, self.lr, self.eps, first, second)
+    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
+        (total,) = state
+        total += np.multiply(g, g, out=scratch[1])
+        _step_over_root(w, g, total, self.lr, self.eps, scratch)
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:

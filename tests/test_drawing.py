@@ -17,7 +17,7 @@ import graphviz
 import numpy as np
 import pytest
 
-from autograd import Tensor, draw_graph, grad, no_grad, primitive, scope
+from autograd import Tensor, draw_graph, grad, no_grad, primitive, record_call
 from autograd.drawing import COLORS
 from nn import MLP, SGD, Dropout, Linear, Module, ReLU, Sequential, Tanh, cross_entropy, functional_call
 
@@ -661,17 +661,16 @@ def test_deeply_nested_modules() -> None:
     assert picture.lines("tanh")[0] == "layers.0  Tanh"
 
 
-def test_owners_of_scopes_may_have_slots() -> None:
+def test_owners_of_calls_may_have_slots() -> None:
     class Slotted:
         __slots__ = ("__weakref__",)
 
     owner, part = Slotted(), Tanh()
-    with scope(owner):
-        y = part(variable(1.0, "x")) * 2
+    y = record_call(owner, lambda x: part(x) * 2, (variable(1.0, "x"),))
     assert draw(y).all_boxes == [("Slotted",)]
 
 
-def test_a_scope_that_fails_is_closed() -> None:
+def test_a_call_that_fails_is_closed() -> None:
     class Failing(Module):
         def forward(self, x: Any) -> Any:
             raise ValueError("on purpose")

@@ -356,6 +356,15 @@ def test_dropout_refuses_what_is_no_probability(p: float, training: bool) -> Non
         F.dropout(X, p, seeded(), training)
 
 
+@pytest.mark.parametrize("p", [0.3 / 2**16, 1.5 / 2**16, 0.2, 0.7, 1 - 1.5 / 2**16, 1 - 0.3 / 2**16])
+def test_dropout_mask_has_the_probability_to_more_than_sixteen_bits(p: float) -> None:
+    size = 3_000_001
+    mask = F.dropout(np.ones(size, np.float32), p, seeded())
+    dropped, expected = np.count_nonzero(mask == 0), p * size
+    assert abs(dropped - expected) < 5 * np.sqrt(expected * (1 - p))
+    np.testing.assert_allclose(mask[mask != 0], 1 / (1 - p), rtol=1e-6)
+
+
 def test_dropout_gradient_has_the_mask_of_the_value() -> None:
     x = tracked(np.ones(1000))
     result = F.dropout(x, 0.3, seeded())

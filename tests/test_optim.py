@@ -607,8 +607,8 @@ def test_an_optimizer_of_ones_own() -> None:
     class SignDescent(Optimizer):
         slots = ("count",)
 
-        def update(self, step: int, w: Any, g: Any, *state_and_scratch: Any) -> None:
-            count, first, _ = state_and_scratch
+        def update(self, step: int, w: Any, g: Any, state: Any, scratch: Any) -> None:
+            (count,), (first, _) = state, scratch
             count += 1
             w -= np.multiply(np.sign(g), self.lr, out=first)
 

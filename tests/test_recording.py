@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Tensor, grad, no_grad, recording, scope, value_and_grad
+from autograd import Tensor, grad, no_grad, record_call, recording, value_and_grad
 from autograd.recording import is_recording, next_order
 
 
@@ -164,35 +164,37 @@ def calls() -> Any:
     recording.calls.clear()
 
 
-def test_scopes_hold_the_orders_of_their_ops(calls: Any, w: Tensor) -> None:
+def test_calls_hold_the_orders_of_their_ops(calls: Any, w: Tensor) -> None:
     outer, inner = Owner(), Owner()
-    with scope(outer):
-        a = w * 2
-        with scope(inner):
-            b = a * 2
-        c = b * 2
+    results = []
+
+    def outer_function(x: Tensor) -> Tensor:
+        results.append(x * 2)
+        results.append(record_call(inner, lambda y: y * 2, (results[0],)))
+        return results[1] * 2
+
+    c = record_call(outer, outer_function, (w,))
     d = c * 2
+    a, b = results
     (first, last, kind, owner), (outer_first, outer_last, _, outer_owner) = calls
     assert kind == "Owner" and owner() is inner and outer_owner() is outer
     assert outer_first < a.order < first < b.order < last < c.order < outer_last < d.order
 
 
-def test_a_scope_ends_with_an_exception(calls: Any) -> None:
+def test_a_call_ends_with_an_exception(calls: Any) -> None:
     owner = Owner()
-    with pytest.raises(KeyError), scope(owner):
-        raise KeyError
+    with pytest.raises(KeyError):
+        record_call(owner, {}.__getitem__, ("missing",))
     assert len(calls) == 1
 
 
-def test_scopes_keep_no_owner_alive_and_remember_the_latest_calls(calls: Any) -> None:
+def test_calls_keep_no_owner_alive_and_the_latest_are_remembered(calls: Any) -> None:
     owner = Owner()
-    with scope(owner):
-        pass
+    record_call(owner, list, ())
     del owner
     gc.collect()
     assert calls[0][3]() is None
     owner = Owner()
     for _ in range(10_001):
-        with scope(owner):
-            pass
+        record_call(owner, list, ())
     assert len(calls) == 10_000 and calls[0][3]() is owner
