@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container
+from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -38,111 +39,97 @@ def backward(
             f"backward() of a tensor of shape {tensor._array.shape} needs gradient=, an array of that "
             "shape; or reduce it to one number first, e.g. with .sum()"
         )
-    retain_graph = retain_graph or create_graph
-    path = find_path([tensor])
-    gradients = backpropagate(path, [tensor], [gradient], retain_graph, create_graph, keep_all=retain_graph)
+    keep_all = retain_graph or create_graph
+    gradients = backpropagate([(tensor, gradient)], None, retain_graph, create_graph, keep_all)
     for node, value in gradients.items():
-        if value is None:
-            continue
         if node.grad is not None:
             value = (node.grad if create_graph else node.grad._array) + value
         node.grad = value if type(value) is Tensor else Tensor(value)
 
 
-_creation = attrgetter("order")
-
-
 class Path(NamedTuple):
-    """The part of a graph that gradients flow through."""
+    """The part of a graph that lies between outputs and targets."""
 
     nodes: list[Tensor]
-    """The results of operations, oldest first."""
-    ends: list[Tensor]
-    """Where gradients are wanted: the targets, or all leaves."""
+    """The results of operations on the way, oldest first."""
+    targets: set[Tensor]
+    wanted: set[Tensor]
+    """The nodes and the targets: what gradients are needed of."""
     others: bool
     """Whether the outputs depend on tracked tensors that are no targets, too."""
 
 
-def find_path(outputs: Iterable[Tensor], targets: Iterable[Tensor] = ()) -> Path:
-    """Collect what lies between `outputs` and `targets`, or all leaves that require gradients.
+def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
+    """Collect what lies between tracked `outputs` and `targets`.
 
     Creation order is topological order, so what is older than every target cannot depend on one.
     """
-    targets = set(targets)
     since = min([target.order for target in targets], default=0)
     others = False
-    reached = list(dict.fromkeys([output for output in outputs if output._tracked]))
+    reached = list(dict.fromkeys(outputs))
     found = set(reached)
-    nodes, leaves = [], []
     for node in reached:  # it grows on the way
         if node.order < since:
             others = True
-        elif node.op is None:
-            leaves.append(node)
-        else:
-            if node.inputs is None:
-                raise RuntimeError(_freed(node))
+            continue
+        if node.inputs is None:
+            raise RuntimeError(_freed(node))
+        for x in node.inputs:
+            if type(x) is Tensor and x._tracked and x not in found:
+                found.add(x)
+                reached.append(x)
+    reached.sort(key=attrgetter("order"))
+    wanted = set(targets)
+    nodes = []
+    for node in reached:
+        if node not in wanted and any(type(x) is Tensor and x in wanted for x in node.inputs):
+            wanted.add(node)
             nodes.append(node)
-            for x in node.inputs:
-                if type(x) is Tensor and x._tracked and x not in found:
-                    found.add(x)
-                    reached.append(x)
-    nodes.sort(key=_creation)
-    if not targets:
-        return Path(nodes, leaves, others)
-    return Path(_leading_to(targets, nodes), list(targets), others)
-
-
-def _leading_to(targets: set[Tensor], nodes: list[Tensor]) -> list[Tensor]:
-    """Keep the nodes, oldest first, that depend on a target and are none."""
-    useful = set(targets)
-    for node in nodes:
-        if any(type(x) is Tensor and x in useful for x in node.inputs):
-            useful.add(node)
-    return [node for node in nodes if node in useful and node not in targets]
-
-
-_absent = object()
+    return Path(nodes, set(targets), wanted, others)
 
 
 def backpropagate(
-    path: Path,
-    outputs: Iterable[Tensor],
-    seeds: Iterable[Any],
+    seeds: list[tuple[Tensor, Any]],
+    path: Path | None = None,
     retain_graph: bool = False,
     create_graph: bool = False,
     keep_all: bool = False,
 ) -> dict[Tensor, Any]:
-    """Return the gradients of `outputs`, weighted by `seeds` (ones for None), at the ends of `path`.
+    """Return the gradients of outputs, weighted by their seeds (ones for None), by the targets of `path`.
 
-    They are arrays, or Tensors when they are recorded (with `create_graph`, and when a seed is
-    tracked), or None where no gradient arrived; each has memory of its own. With `keep_all` those of
-    the tensors in between are there too. The graph is freed unless `retain_graph` or recorded.
+    Without a path they are by all leaves that require gradients. They are arrays, or Tensors when they
+    are recorded (with `create_graph`, and when a seed is tracked); each has memory of its own. What no
+    gradient arrived at is not there; with `keep_all` the tensors in between are. The graph is freed
+    unless `retain_graph` or recorded.
     """
-    gradients: dict[Tensor, Any] = dict.fromkeys([*path.nodes, *path.ends])
-    seeds = list(seeds)
-    if any([type(seed) is Tensor and seed._tracked for seed in seeds]) and is_recording():
-        create_graph = True
-    for output, seed in zip(outputs, seeds, strict=True):
-        if output in gradients:
-            seed = _seed(seed, output, create_graph)
-            before = gradients[output]
-            gradients[output] = seed if before is None else before + seed
-    owners = gradients.keys() if keep_all else set(path.ends)
+    for _, seed in seeds:
+        if type(seed) is Tensor and seed._tracked and is_recording():
+            create_graph = True
     retain_graph = retain_graph or create_graph
-    nodes = path.nodes.copy() if retain_graph else path.nodes
+    gradients: dict[Tensor, Any] = {}
+    for output, seed in seeds:
+        if path is None or output in path.wanted:
+            seed = _seed(seed, output, create_graph)
+            gradients[output] = gradients[output] + seed if output in gradients else seed
+    targets: Container[Tensor] = ()
+    wanted = None
+    if path is not None:
+        targets, wanted = path.targets, path.wanted
+        if not retain_graph:
+            path.nodes.clear()
     if create_graph:
         with recording(True):
-            _walk(nodes, gradients, owners, True, True, keep_all)
+            _walk(gradients, targets, wanted, True, True, keep_all)
     else:
-        _walk(nodes, gradients, owners, False, retain_graph, keep_all)
+        _walk(gradients, targets, wanted, False, retain_graph, keep_all)
     return gradients
 
 
 def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
     """Return `seed` as a gradient of `output`: its shape and dtype, and memory of our own."""
     if seed is None:
-        ones = np.ones(output.shape, output.dtype)
+        ones = output._array.copy()
+        ones.fill(1)
         return Tensor(ones) if create_graph else ones
     if type(seed) is not Tensor:
         seed = as_array(seed)
@@ -158,32 +145,33 @@ def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
 
 
 def _walk(
-    nodes: list[Tensor],
     gradients: dict[Tensor, Any],
-    owners: Any,
+    targets: Container[Tensor],
+    wanted: set[Tensor] | None,
     record: bool,
     retain_graph: bool,
     keep_all: bool,
 ) -> None:
-    """Run the rules of `nodes`, youngest first, adding up in `gradients`.
+    """Run the rules from the tensors in `gradients` down to leaves and `targets`, adding up in `gradients`.
 
-    The rules see arrays, or the Tensors themselves when they are to `record`. The gradients of `owners`
+    The youngest node is always next: then all that it was used for has been there. The rules see
+    arrays, or the Tensors themselves when they are to `record`. Gradients that stay in `gradients`
     share memory with nothing else.
     """
     kind, convert = (Tensor, Tensor) if record else (ndarray, as_array)
     accumulated: set[Tensor] = set()  # whose gradient is a buffer that was allocated here
-    take = gradients.__getitem__ if keep_all else gradients.pop
-    while nodes:
-        node = nodes.pop()
-        g = take(node)
-        inputs = node.inputs
+    upcoming = [(-x.order, x) for x in gradients if x.op is not None and x not in targets]
+    heapify(upcoming)
+    while upcoming:
+        node = heappop(upcoming)[1]
+        g = gradients[node] if keep_all else gradients.pop(node)
+        op, inputs, params, order = node.op, node.inputs, node.params, node.order
         if inputs is None:
             raise RuntimeError(_freed(node))
         if not retain_graph:
             node.inputs = None  # type: ignore[assignment]
-        if g is None:
-            continue
-        op, params, order = node.op, node.params, node.order
+            if wanted is not None:
+                wanted.remove(node)
         rules = op.rules if type(op.rules) is tuple else op.rules.of(inputs)  # type: ignore[union-attr]
         if record:
             y: Any = node
@@ -205,7 +193,7 @@ def _walk(
                 continue
             if x.order > order:
                 raise RuntimeError(_changed(x, op))
-            if x not in gradients or rule is None:
+            if rule is None or not (x._tracked if wanted is None else x in wanted):
                 continue
             try:
                 gradient = rule(g, y, *values, **params) if params else rule(g, y, *values)
@@ -219,17 +207,19 @@ def _walk(
             except Exception as error:
                 error.add_note(f"in the gradient of {op.name} of {describe(inputs, params)}")  # type: ignore[union-attr]
                 raise
-            before = gradients[x]
-            if before is None:
-                if x in owners:
+            if x not in gradients:
+                at_end = x.op is None or x in targets
+                if at_end or keep_all:
                     data = gradient._array if record else gradient
                     if gradient is g or data.base is not None:
                         gradient = np.copy(gradient)
                 gradients[x] = gradient
+                if not at_end:
+                    heappush(upcoming, (-x.order, x))
             elif x in accumulated:
-                before += gradient
+                gradients[x] += gradient
             else:
-                gradients[x] = before + gradient  # a NumPy scalar where both are 0-d
+                gradients[x] = gradients[x] + gradient  # a NumPy scalar where both are 0-d
                 if gradient.ndim and not record:
                     accumulated.add(x)
 

@@ -147,6 +147,8 @@ def _binary(op: Op) -> Callable[..., Any]:
         if type(a) is Tensor:
             a_value = a._array
             tracked = a._tracked
+        elif type(b) is not Tensor:
+            return forward(a, b)
         else:
             a_value = a = a if type(a) in _NUMBERS else _constant(a)
         if type(b) is Tensor:
@@ -154,8 +156,6 @@ def _binary(op: Op) -> Callable[..., Any]:
             tracked = tracked or b._tracked
         else:
             b_value = b = b if type(b) in _NUMBERS else _constant(b)
-            if type(a) is not Tensor:
-                return forward(a, b)
         try:
             value = forward(a_value, b_value)
         except Exception as error:
@@ -186,16 +186,18 @@ def _general(op: Op) -> Callable[..., Any]:
     arity = None if source or type(op.rules) is each else len(op.rules)
 
     def apply(*inputs: Any, **params: Any) -> Any:
-        traced, tracked = source, False
+        tracked = False
         values: list[Any] = []
+        constants = 0
         for x in inputs:
             if type(x) is Tensor:
                 values.append(x._array)
-                traced = True
-                tracked = tracked or x._tracked
+                if x._tracked:
+                    tracked = True
             else:
+                constants += 1
                 values.append(x if type(x) in _NUMBERS else _constant(x))
-        if not traced:
+        if constants == len(inputs) and not source:
             return forward(*inputs, **params)
         if arity is not None and len(values) != arity:
             raise TypeError(
@@ -213,7 +215,9 @@ def _general(op: Op) -> Callable[..., Any]:
         y._tracked = tracked and recorded
         if recorded:
             y.op = op
-            y.inputs = tuple([x if type(x) is Tensor else v for x, v in zip(inputs, values, strict=True)])
+            if constants:
+                inputs = tuple(x if type(x) is Tensor else v for x, v in zip(inputs, values, strict=True))
+            y.inputs = inputs
             y.params = params or None
             y.order = next_order()
         else:

@@ -112,7 +112,7 @@ class _Trace:
         if any(leaf is None for leaf in outputs):
             raise TypeError("the function returned None; did it forget a return?")
         self.tensors = [leaf for leaf in outputs if type(leaf) is Tensor]
-        self.path = find_path(self.tensors, self.variables)
+        self.path = find_path([tensor for tensor in self.tensors if tensor.requires_grad], self.variables)
         self.linked = self.path.others and is_recording()
         # To what is outside, the variables are constants, and so is what depends on them alone.
         for variable in self.variables:
@@ -129,15 +129,14 @@ class _Trace:
         seeds = flatten_like(self.output, cotangent)
         pairs = zip(flatten(self.output), seeds, strict=True)
         found = backpropagate(
+            [pair for pair in pairs if type(pair[0]) is Tensor],
             self.path,
-            self.tensors,
-            [seed for leaf, seed in pairs if type(leaf) is Tensor],
             retain_graph,
             create_graph=self.linked,
         )
         as_tensor = self.as_tensor or any(type(seed) is Tensor for seed in seeds)
         results = (
-            np.zeros_like(variable.data) if found[variable] is None else found[variable]
+            found[variable] if variable in found else np.zeros_like(variable.data)
             for variable in self.variables
         )
         return rebuild(self.args, (_returned(result, as_tensor, True) for result in results))

@@ -91,7 +91,7 @@ tanh = np.tanh
 
 
 def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
-    """Return x less its maximum, and the maximum, infinite ones made finite: then exp cannot overflow."""
+    """Return x less its maximum, and the maximum, made finite: then exp overflows for infinite x alone."""
     x = x if x.dtype.kind == "f" else x.astype(np.float64)
     finite = np.finfo(x.dtype)
     largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=finite.min)
@@ -232,14 +232,14 @@ def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
 
 def _nll_loss(x: Any, *, labels: Any) -> Any:
     classes, count = x.shape[-1], labels.size
-    labels = labels.reshape(-1)
+    if labels.ndim != 1:
+        x, labels = x.reshape(count, classes), labels.reshape(count)
     if np.maximum.reduce(labels.astype(np.uint64), initial=0) >= classes > 0:  # negative ones become large
         raise ValueError(
             f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
             f"{labels.min()} to {labels.max()}"
         )
-    rows = x.reshape(count, classes)
-    return 0 - np.add.reduce(rows[np.arange(count), labels]) / max(count, 1)
+    return 0 - np.add.reduce(x[np.arange(count), labels]) / max(count, 1)
 
 
 def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:

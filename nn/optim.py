@@ -68,7 +68,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
         for parameter in self.parameters:
-            parameter.zero_grad()
+            parameter.grad = None
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
