@@ -202,9 +202,9 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
     probabilities (one-hot, smoothed, a teacher's) of shape (..., classes).
     """
     targets = targets if isinstance(targets, Tensor) else np.asarray(targets)
-    if logits.ndim and targets.dtype.kind in "iu" and targets.shape == logits.shape[:-1]:
+    if targets.dtype.kind in "iu" and logits.ndim and targets.shape == logits.shape[:-1]:
         labels = targets.data if isinstance(targets, Tensor) else targets
-        return _nll_loss_op(log_softmax(logits), labels=labels)
+        return _nll_loss_op(_log_softmax_op(logits), labels=labels)
     if targets.shape != logits.shape or logits.ndim == 0:
         raise ValueError(
             f"cross_entropy of logits of shape {logits.shape} needs integer labels of shape "
