@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 LEARNING_RATES = {
     "sgd": 0.5,
-    "momentum": 0.1,
-    "nesterov": 0.1,
+    "momentum": 0.12,
+    "nesterov": 0.12,
     "adam": 0.002,
     "adamw": 0.002,
     "rmsprop": 0.001,
@@ -67,7 +67,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add(
         "--dropout",
         type=probability,
-        default=0.2,
+        default=0.15,
         help="probability of dropping a hidden unit (default: %(default)s)",
     )
     add = parser.add_argument_group("training").add_argument
@@ -90,7 +90,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="of the learning rate (default: %(default)s)",
     )
     add("--batch-size", type=positive, help="default: 128, or 32 for digits")
-    add("--epochs", type=positive, default=15, help="passes over the training set (default: %(default)s)")
+    add("--epochs", type=positive, default=11, help="passes over the training set (default: %(default)s)")
     add("--early-stopping", type=positive, metavar="PATIENCE", help="epochs without a better validation loss")
     add("--seed", type=int, default=0, help="of all randomness (default: %(default)s)")
     add("--threads", type=positive, help="processor threads; default: all")

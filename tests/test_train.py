@@ -129,7 +129,7 @@ def test_the_configuration_has_all_options_and_versions(whole: Run) -> None:
         "validation": 0.1,
         "hidden": [32, 16],
         "optimizer": "momentum",
-        "lr": 0.1,
+        "lr": 0.12,
         "batch_size": 32,
         "epochs": 3,
         "seed": 1,
@@ -330,7 +330,7 @@ def test_the_optimizer_is_made_as_the_options_say(name: str) -> None:
 def test_every_schedule_sets_the_learning_rate(
     tmp_path: Path, schedule: str, first: float | None, last: float
 ) -> None:
-    result = run(tmp_path / "run", *QUICK, "--epochs", "3", "--schedule", schedule)
+    result = run(tmp_path / "run", *QUICK, "--epochs", "3", "--lr", "0.1", "--schedule", schedule)
     rates = [float(row["learning_rate"]) for row in result.rows]
     assert rates[-1] == pytest.approx(last)
     if first is not None:
@@ -773,5 +773,5 @@ def test_an_interrupted_run_ends_in_words_and_keeps_what_it_has(tmp_path: Path) 
 
 def test_the_defaults_reach_97_percent_on_digits(tmp_path: Path) -> None:
     result = run(tmp_path / "run", *DIGITS, "--no-plots")
-    assert len(result.rows) == 15
+    assert len(result.rows) == 11
     assert float(result.rows[-1]["test_accuracy"]) >= 0.97
