@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from autograd.backend import as_array
-from autograd.primitives import describe, each
+from autograd.primitives import describe
 from autograd.recording import is_recording, recording
 from autograd.tensor import ArrayLike, Tensor
 

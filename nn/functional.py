@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -75,7 +76,9 @@ def _gate(x: Any, is_open: Any) -> Any:
     return result
 
 
-_gate_op = primitive(_gate, lambda g, y, x, is_open: _gate_op(g, is_open), None, name="gate")
+_gate_op: Callable[..., Any] = primitive(
+    _gate, lambda g, y, x, is_open: _gate_op(g, is_open), None, name="gate"
+)
 
 # A row of zeros takes half the time of the scalar 0. The rule asks y and not x, which is the same, since the
 # layer that y went to has just used it: it is in the cache.

@@ -72,7 +72,7 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        if all([parameter.grad is None for parameter in self.parameters]):
+        if all(parameter.grad is None for parameter in self.parameters):
             raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
         self.steps += 1
         for number, parameter in enumerate(self.parameters):
@@ -248,9 +248,7 @@ class AdamW(Adam):
         return g
 
 
-def _step_over_root(
-    w: Array, g: Array, square: Array, lr: float, eps: float, scratch: list[Array]
-) -> None:
+def _step_over_root(w: Array, g: Array, square: Array, lr: float, eps: float, scratch: list[Array]) -> None:
     """Subtract lr g / (sqrt(square) + eps) from w, with two arrays of scratch."""
     first, second = scratch
     np.sqrt(square, out=second)
