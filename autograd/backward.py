@@ -68,20 +68,21 @@ def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
     others = False
     reached = list(dict.fromkeys(outputs))
     found = set(reached)
+    younger = []
     for node in reached:  # it grows on the way
         if node.order < since:
             others = True
             continue
         if node.inputs is None:
             raise RuntimeError(_freed(node))
+        younger.append(node)
         for x in node.inputs:
             if type(x) is Tensor and x._tracked and x not in found:
                 found.add(x)
                 reached.append(x)
-    reached.sort(key=attrgetter("order"))
     wanted = set(targets)
     nodes = []
-    for node in reached:
+    for node in sorted(younger, key=attrgetter("order")):
         if node not in wanted and any(type(x) is Tensor and x in wanted for x in node.inputs):
             wanted.add(node)
             nodes.append(node)

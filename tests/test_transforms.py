@@ -561,6 +561,12 @@ def test_plain_arguments_give_plain_results_around_transforms_that_capture() -> 
     same(jvp(f, (3.0,), (1.0,))[1], 4)
 
 
+def test_a_tensor_whose_graph_was_freed_is_a_constant_like_any_other() -> None:
+    outside = Tensor([2.0], requires_grad=True) * 3
+    outside.backward()
+    np.testing.assert_array_equal(grad(lambda x: np.sum(x * outside))(np.array([1.0])).data, [6])
+
+
 def test_a_product_whose_graph_was_freed_says_so() -> None:
     w = Tensor(X, requires_grad=True)
     product = vjp(lambda x: x * w * x, X)[1]
