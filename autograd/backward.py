@@ -127,7 +127,7 @@ def backpropagate(
 
 
 def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
-    """Return `seed` as a gradient of `output`: its shape and dtype, and memory of our own."""
+    """Return `seed` as a gradient of `output`: its shape and dtype, and memory of our own unless tracked."""
     if seed is None:
         ones = output._array.copy()
         ones.fill(1)
@@ -138,11 +138,10 @@ def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
         raise ValueError(
             f"the gradient of a tensor of shape {output.shape} must have that shape, not {seed.shape}"
         )
-    if not create_graph:
-        values = seed._array if type(seed) is Tensor else seed
-        return values.astype(output.dtype)
-    seed = seed if type(seed) is Tensor else Tensor(seed)
-    return seed if seed.dtype == output.dtype else seed.astype(output.dtype)
+    if create_graph and type(seed) is Tensor and seed._tracked:
+        return seed if seed.dtype == output.dtype else seed.astype(output.dtype)
+    values = (seed._array if type(seed) is Tensor else seed).astype(output.dtype)
+    return Tensor(values) if create_graph else values
 
 
 def _walk(

@@ -237,7 +237,7 @@ def _nll_loss(x: Any, *, labels: Any) -> Any:
     classes, count = x.shape[-1], labels.size
     if labels.ndim != 1:
         x, labels = x.reshape(count, classes), labels.reshape(count)
-    if np.maximum.reduce(labels.astype(np.uint64), initial=0) >= classes > 0:  # negative ones become large
+    if count and np.maximum.reduce(labels.astype(np.uint64)) >= classes:  # negative ones become large
         raise ValueError(
             f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
             f"{labels.min()} to {labels.max()}"

@@ -83,6 +83,10 @@ class Optimizer:
             data, pieces = self._pieces[number]
             if data is not parameter.data:
                 pieces = self._cut(number, parameter)
+            if gradient.shape != parameter.shape:
+                raise ValueError(
+                    f"a parameter of shape {parameter.shape} was given a gradient of shape {gradient.shape}"
+                )
             for place, w, state, scratch in pieces:
                 g = gradient if place is None else gradient.reshape(-1)[place]
                 if self.weight_decay:

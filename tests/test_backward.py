@@ -517,3 +517,11 @@ def test_a_hundred_thousand_ops_recorded_and_freed() -> None:
     del x, y
     gc.collect()
     assert tensors() <= before - 200_000
+
+
+def test_a_recorded_gradient_shares_no_memory_with_its_seed() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    for seed in (np.ones(2), Tensor([1.0, 1.0])):
+        y = x + 1
+        y.backward(gradient=seed, create_graph=True)
+        assert not np.shares_memory(y.grad.data, seed if isinstance(seed, np.ndarray) else seed.data)

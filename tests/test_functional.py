@@ -487,6 +487,12 @@ def test_cross_entropy_of_enormous_logits(dtype: Any) -> None:
     np.testing.assert_array_equal(logits.grad.data, [[0, 0, 0], [-0.5, 0.5, 0]])
 
 
+def test_labels_of_no_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match="for 0 classes; got labels from 0 to 0"):
+        F.cross_entropy(np.zeros((3, 0)), np.zeros(3, int))
+    assert F.nll_loss(np.zeros((0, 0)), np.zeros(0, int)) == 0
+
+
 def test_cross_entropy_of_a_masked_class_that_is_not_the_target() -> None:
     loss, gradient = value_and_gradient(lambda x: cross_entropy(x, [0]), [[1.0, -np.inf, 1.0]])
     assert loss == pytest.approx(np.log(2))

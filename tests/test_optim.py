@@ -598,6 +598,14 @@ def test_nesterov_needs_momentum() -> None:
         SGD([leaf(1.0)], nesterov=True)
 
 
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (1,), (3, 3, 1)])
+def test_a_gradient_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    parameter = with_gradient(np.ones((3, 3)), np.ones(shape))
+    with pytest.raises(ValueError, match=r"shape \(3, 3\) was given a gradient of shape"):
+        SGD([parameter], lr=0.1).step()
+    assert (parameter.data == 1).all()
+
+
 def test_an_optimizer_defines_its_update() -> None:
     with pytest.raises(NotImplementedError):
         Optimizer([with_gradient([1.0], [1.0])], lr=0.1).step()
