@@ -246,10 +246,10 @@ def _nll_loss(x: Any, *, labels: Any) -> Any:
 
 
 def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:
-    shares = np.zeros(x.shape, x.dtype)
-    rows = shares.reshape(labels.size, x.shape[-1])
-    rows[np.arange(labels.size), labels.reshape(-1)] = -1 / max(labels.size, 1)
-    return g * shares
+    count = labels.size
+    shares = np.zeros((count, x.shape[-1]), x.dtype)
+    shares[np.arange(count), labels.ravel()] = -1 / max(count, 1)
+    return g * shares.reshape(x.shape)
 
 
 _nll_loss_op = primitive(_nll_loss, _nll_loss_rule)

@@ -79,20 +79,20 @@ class Optimizer:
             if parameter.grad is None:
                 continue
             self.updates[number] += 1
-            gradient = parameter.grad.data
-            data, pieces = self._pieces[number]
-            if data is not parameter.data:
-                pieces = self._cut(number, parameter)
-            if gradient.shape != parameter.shape:
+            data, gradient = parameter.data, parameter.grad.data
+            if gradient.shape != data.shape:
                 raise ValueError(
-                    f"a parameter of shape {parameter.shape} was given a gradient of shape {gradient.shape}"
+                    f"a parameter of shape {data.shape} was given a gradient of shape {gradient.shape}"
                 )
+            cut, pieces = self._pieces[number]
+            if cut is not data:
+                pieces = self._cut(number, parameter)
             for place, w, state, scratch in pieces:
                 g = gradient if place is None else gradient.reshape(-1)[place]
                 if self.weight_decay:
                     g = self.decay(w, g, scratch[0])
                 self.update(self.updates[number], w, g, state, scratch)
-            parameter.data = parameter.data  # tells the graph that the values have changed
+            parameter.data = data  # tells the graph that the values have changed
 
     def _cut(self, number: int, parameter: Tensor) -> list[Piece]:
         """Cut a parameter into pieces, and remember them as long as its array lives."""
