@@ -50,11 +50,9 @@ def backward(
 class Path(NamedTuple):
     """The part of a graph that lies between outputs and targets."""
 
-    nodes: list[Tensor]
-    """The results of operations on the way, oldest first."""
     targets: set[Tensor]
-    wanted: set[Tensor]
-    """The nodes and the targets: what gradients are needed of."""
+    wanted: dict[Tensor, None]
+    """What gradients are needed of: the targets, then the nodes on the way to them, oldest first."""
     others: bool
     """Whether the outputs depend on tracked tensors that are no targets, too."""
 
@@ -80,13 +78,11 @@ def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
             if type(x) is Tensor and x._tracked and x not in found:
                 found.add(x)
                 reached.append(x)
-    wanted = set(targets)
-    nodes = []
+    wanted = dict.fromkeys(targets)
     for node in sorted(younger, key=attrgetter("order")):
-        if node not in wanted and any(type(x) is Tensor and x in wanted for x in node.inputs):
-            wanted.add(node)
-            nodes.append(node)
-    return Path(nodes, set(targets), wanted, others)
+        if any(type(x) is Tensor and x in wanted for x in node.inputs):
+            wanted[node] = None
+    return Path(set(targets), wanted, others)
 
 
 def backpropagate(
@@ -112,12 +108,8 @@ def backpropagate(
         if path is None or output in path.wanted:
             seed = _seed(seed, output, create_graph)
             gradients[output] = gradients[output] + seed if output in gradients else seed
-    targets: Container[Tensor] = ()
-    wanted = None
-    if path is not None:
-        targets, wanted = path.targets, path.wanted
-        if not retain_graph:
-            path.nodes.clear()
+    targets: Container[Tensor] = path.targets if path else ()
+    wanted = path.wanted if path else None
     if create_graph:
         with recording(True):
             _walk(gradients, targets, wanted, True, True, keep_all)
@@ -147,7 +139,7 @@ def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
 def _walk(
     gradients: dict[Tensor, Any],
     targets: Container[Tensor],
-    wanted: set[Tensor] | None,
+    wanted: dict[Tensor, None] | None,
     record: bool,
     retain_graph: bool,
     keep_all: bool,
@@ -171,7 +163,7 @@ def _walk(
         if not retain_graph:
             node.inputs = None  # type: ignore[assignment]
             if wanted is not None:
-                wanted.remove(node)
+                del wanted[node]
         rules = op.rules if type(op.rules) is tuple else op.rules.of(inputs)  # type: ignore[union-attr]
         if record:
             y: Any = node

@@ -117,8 +117,9 @@ class _Trace:
         # To what is outside, the variables are constants, and so is what depends on them alone.
         for variable in self.variables:
             variable._tracked = self.linked and variable.op is not None
-        for node in self.path.nodes:
-            node._tracked = self.linked and any(type(x) is Tensor and x._tracked for x in node.inputs)
+        for node in self.path.wanted:
+            if node not in self.path.targets:
+                node._tracked = self.linked and any(type(x) is Tensor and x._tracked for x in node.inputs)
 
     def value(self) -> Any:
         """Return the output as the caller may have it."""

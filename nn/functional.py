@@ -16,8 +16,8 @@ ArrayLike = Any
 
 
 def _linear(x: Any, weight: Any, bias: Any) -> Any:
-    if weight.ndim != 2 or x.shape[-1:] != weight.shape[:1] or bias.shape != weight.shape[1:]:
-        _check_linear(x, weight)
+    _check_linear(x, weight)
+    if bias.shape != weight.shape[1:]:
         raise ValueError(
             f"linear with a weight of shape {weight.shape} takes a bias of shape {weight.shape[1:]}, and "
             f"not {bias.shape}"
@@ -70,7 +70,7 @@ sigmoid = primitive(_sigmoid, lambda g, y, x: g * (y * (1 - y)))
 
 
 def _gate(x: Any, is_open: Any) -> Any:
-    """Return x where the gate is open, else 0; in one array, in the half of the time of np.where."""
+    """Return x where the gate is open, else 0; in one array, and half the time of np.where."""
     result = is_open.astype(x.dtype)
     result *= x
     return result

@@ -13,7 +13,8 @@ from autograd import Tensor
 
 Array = NDArray[Any]
 
-# Parameters are updated in pieces that stay in the processor's cache from one pass to the next.
+# Parameters are updated in pieces: longer ones leave the processor's cache between one pass and the next, and
+# shorter ones cost more calls than the cache saves. Of 16,384 to 4 million elements these were fastest.
 PIECE = 262_144
 Piece = tuple[slice | None, Array, list[Array], list[Array]]
 """Where it is in the parameter (None for all of it), and there: weights, state and scratch."""
@@ -57,8 +58,9 @@ class Optimizer:
             slot: [np.zeros_like(parameter.data) for parameter in self.parameters] for slot in self.slots
         }
         self._pieces: list[tuple[Any, list[Piece]]] = [(None, [])] * len(self.parameters)
+        longest = min(PIECE, max(parameter.size for parameter in self.parameters))
         self._scratch = {
-            parameter.dtype: np.empty((2, PIECE), parameter.dtype) for parameter in self.parameters
+            parameter.dtype: np.empty((2, longest), parameter.dtype) for parameter in self.parameters
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,7 +70,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
         for parameter in self.parameters:
-            parameter.grad = None
+            parameter.zero_grad()
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""

@@ -45,8 +45,8 @@ def _einsum_rule(i: int, g: Any, y: Any, *operands: Any, subscripts: str, optimi
     """Contract g with the other operands to the indices of operand i.
 
     An index that only operand i has (or along which all others are broadcast) was summed there: ones
-    spread g over it. An index that operand
-    i repeats has picked a diagonal: identity matrices put g back on it.
+    spread g over it. An index that operand i repeats has picked a diagonal: identity matrices put g
+    back on it.
     """
     terms, output = subscripts.split("->")
     inputs = terms.split(",")
