@@ -4,7 +4,8 @@ from autograd import ops as ops
 from autograd.drawing import draw_graph
 from autograd.gradcheck import GradcheckError, gradcheck
 from autograd.primitives import each, primitive
-from autograd.recording import no_grad, record_call
+from autograd.recording import callback, no_grad, record_call
+from autograd.replay import jit
 from autograd.tensor import Tensor
 from autograd.transforms import (
     grad,
@@ -19,6 +20,7 @@ from autograd.transforms import (
 __all__ = [
     "GradcheckError",
     "Tensor",
+    "callback",
     "draw_graph",
     "each",
     "grad",
@@ -26,6 +28,7 @@ __all__ = [
     "hessian",
     "hvp",
     "jacobian",
+    "jit",
     "jvp",
     "no_grad",
     "primitive",

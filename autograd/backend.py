@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from autograd.tracing import Array as Array
+from autograd.tracing import TracedArray
 
 
 def as_array(value: Any) -> Array:
     """Return `value` as an array of numbers or booleans, sharing memory where it can."""
-    array = np.asarray(value)
+    array: Any = value if type(value) is TracedArray else np.asarray(value)
     if array.dtype.kind not in "fciub":
         raise TypeError(
             f"a Tensor holds numbers or booleans, and {type(value).__name__} "
             f"gives an array of dtype {array.dtype}; convert it first, e.g. with np.array(..., float)"
         )
-    return array
+    return array  # type: ignore[no-any-return]
 
 
 def scatter_add(values: Array, shape: tuple[int, ...], index: Any) -> Array:
     """Return zeros of `shape` to which `values` is added at `index`, duplicates adding up."""
-    total = np.zeros(shape, values.dtype)
+    total = np.zeros_like(values, shape=shape)
     if _may_repeat(index):
         np.add.at(total, index, values)
     else:
@@ -35,7 +35,7 @@ def _may_repeat(index: Any) -> bool:
     """Tell whether `index` can name an element twice: only arrays of integers can."""
     parts = index if isinstance(index, tuple) else (index,)
     return any(
-        np.asarray(part).dtype.kind in "iu"
+        (part if hasattr(part, "dtype") else np.asarray(part)).dtype.kind in "iu"
         for part in parts
         if not (part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)))
     )

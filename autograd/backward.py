@@ -12,8 +12,9 @@ from numpy import ndarray
 
 from autograd.backend import as_array
 from autograd.primitives import describe
-from autograd.recording import is_recording, recording
+from autograd.recording import is_recording, mode, recording
 from autograd.tensor import ArrayLike, Tensor
+from autograd.tracing import needed_value
 
 
 def backward(
@@ -41,7 +42,10 @@ def backward(
         )
     keep_all = retain_graph or create_graph
     gradients = backpropagate([(tensor, gradient)], None, retain_graph, create_graph, keep_all)
+    tracer = mode().tracer
     for node, value in gradients.items():
+        if tracer is not None:
+            tracer.differentiate(node)
         if node.grad is not None:
             value = (node.grad if create_graph else node.grad._array) + value
         node.grad = value if type(value) is Tensor else Tensor(value)
@@ -188,7 +192,12 @@ def _walk(
             if rule is None or not (x._tracked if wanted is None else x in wanted):
                 continue
             try:
-                gradient = rule(g, y, *values, **params) if params else rule(g, y, *values)
+                try:
+                    gradient = rule(g, y, *values, **params) if params else rule(g, y, *values)
+                except Exception as error:
+                    if record or needed_value(error) is None:
+                        raise
+                    gradient = mode().tracer.whole(rule, (g, y, *values), params or {})
                 if type(gradient) is not kind:
                     gradient = convert(gradient)
                 data = x._array

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache, partial
-from threading import get_ident
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from autograd.backend import as_array
-from autograd.recording import next_order, paused_threads
+from autograd.recording import ORDINARY, mode, modes, next_order
 from autograd.tensor import Tensor, implementations, not_differentiated
+from autograd.tracing import needed_value
 
 
 class Op:
@@ -111,8 +111,11 @@ _NUMBERS = (float, int, bool)
 
 def _unary(op: Op) -> Callable[..., Any]:
     forward = op.forward
+    general = _general(op)
 
     def apply(x: Any) -> Any:
+        if modes:
+            return general(x)
         if type(x) is not Tensor:
             return forward(x)
         try:
@@ -124,7 +127,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         y = _new(Tensor)
         y._array = value
         y.grad = y.params = y.name = None
-        if x._tracked and not (paused_threads and get_ident() in paused_threads):
+        if x._tracked:
             y._tracked = True
             y.op = op
             y.inputs = (x,)
@@ -141,8 +144,11 @@ def _unary(op: Op) -> Callable[..., Any]:
 
 def _binary(op: Op) -> Callable[..., Any]:
     forward = op.forward
+    general = _general(op)
 
     def apply(a: Any, b: Any) -> Any:
+        if modes:
+            return general(a, b)
         tracked = False
         if type(a) is Tensor:
             a_value = a._array
@@ -165,7 +171,7 @@ def _binary(op: Op) -> Callable[..., Any]:
         y = _new(Tensor)
         y._array = value
         y.grad = y.params = y.name = None
-        if tracked and not (paused_threads and get_ident() in paused_threads):
+        if tracked:
             y._tracked = True
             y.op = op
             y.inputs = (a, b)
@@ -186,11 +192,14 @@ def _general(op: Op) -> Callable[..., Any]:
     arity = None if source or type(op.rules) is each else len(op.rules)
 
     def apply(*inputs: Any, **params: Any) -> Any:
+        paused, tracer = mode() if modes else ORDINARY
         tracked = False
         values: list[Any] = []
         constants = 0
         for x in inputs:
             if type(x) is Tensor:
+                if tracer is not None:
+                    tracer.touch(x)
                 values.append(x._array)
                 if x._tracked:
                     tracked = True
@@ -198,20 +207,20 @@ def _general(op: Op) -> Callable[..., Any]:
                 constants += 1
                 values.append(x if type(x) in _NUMBERS else _constant(x))
         if constants == len(inputs) and not source:
-            return forward(*inputs, **params)
+            return forward(*inputs, **params) if tracer is None else _traced(op, inputs, params)
         if arity is not None and len(values) != arity:
             raise TypeError(
                 f"{op.name} has {arity} gradient rules and was given {len(values)} arrays; primitive needs "
                 "one rule per array, None where there is no gradient"
             )
         try:
-            value = forward(*values, **params)
+            value = forward(*values, **params) if tracer is None else _traced(op, values, params)
         except Exception as error:
             raise _explained(error, op, inputs, params) from None
         y = _new(Tensor)
         y._array = value if type(value) is ndarray else as_array(value)
         y.grad = y.params = y.name = None
-        recorded = (tracked or source) and not (paused_threads and get_ident() in paused_threads)
+        recorded = (tracked or source) and not paused
         y._tracked = tracked and recorded
         if recorded:
             y.op = op
@@ -227,6 +236,17 @@ def _general(op: Op) -> Callable[..., Any]:
         return y
 
     return apply
+
+
+def _traced(op: Op, values: Iterable[Any], params: dict[str, Any]) -> Any:
+    """Compute while NumPy's calls are noted; what looks at values, or draws them, is noted as a whole."""
+    if op.rules:
+        try:
+            return op.forward(*values, **params)
+        except Exception as error:
+            if needed_value(error) is None:
+                raise
+    return mode().tracer.whole(op.forward, tuple(values), params, "whole" if op.rules else "draw")
 
 
 def _constant(value: Any) -> Any:

@@ -7,35 +7,78 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from threading import get_ident
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 # Creation numbers rise, so creation order is topological order, and an input that is younger than
 # the op that used it has been changed since.
 next_order = count(1).__next__
 
-paused_threads: set[int] = set()
+
+class Mode(NamedTuple):
+    """How the ops of a thread are treated."""
+
+    paused: bool = False
+    """Whether no graph is recorded."""
+    tracer: Any = None
+    """What writes down the calls of NumPy's functions, for `jit`."""
+
+
+ORDINARY = Mode()
+modes: dict[
+    int, Mode
+] = {}  # of the threads that are not in the ordinary one: mostly empty, and quickly asked
+
+
+def mode() -> Mode:
+    """Return the mode of this thread."""
+    return modes.get(get_ident(), ORDINARY)
+
+
+@contextmanager
+def changed_mode(**changes: Any) -> Iterator[None]:
+    """Change the mode of this thread, and change it back on leaving."""
+    before = mode()
+    _enter(before._replace(**changes))
+    try:
+        yield
+    finally:
+        _enter(before)
+
+
+def _enter(mode: Mode) -> None:
+    if mode == ORDINARY:
+        modes.pop(get_ident(), None)
+    else:
+        modes[get_ident()] = mode
 
 
 def is_recording() -> bool:
     """Tell whether ops of this thread are recorded in the graph."""
-    return get_ident() not in paused_threads
+    return not mode().paused
 
 
-@contextmanager
-def recording(enabled: bool) -> Iterator[None]:
-    """Switch recording on or off in this thread, and back on leaving."""
-    before = is_recording()
-    (paused_threads.discard if enabled else paused_threads.add)(get_ident())
-    try:
-        yield
-    finally:
-        (paused_threads.discard if before else paused_threads.add)(get_ident())
+def recording(enabled: bool) -> Any:
+    """Return a context in which recording is on, or off, in this thread."""
+    return changed_mode(paused=not enabled)
 
 
 def no_grad() -> Any:
     """Return a context (or decorator, `@no_grad()`) in which this thread records no graph."""
     return recording(False)
+
+
+def callback(function: Callable[..., None], *arrays: Any) -> None:
+    """Call `function(*arrays)`, now and whenever a function that `jit` has recorded is replayed.
+
+    For what has an effect beyond the values that it returns: `function` may change the arrays in place, and
+    anything else that is its own.
+    """
+    tracer = mode().tracer
+    if tracer is None:
+        function(*arrays)
+    else:
+        tracer.callback(function, arrays)
 
 
 # The calls of modules: first and last creation number, class name, reference to the module.
@@ -48,6 +91,8 @@ def record_call(owner: object, function: Callable[..., Any], inputs: tuple[Any, 
     An op belongs to the call whose interval of creation numbers holds its own, so clusters cost the
     ops nothing. The latest 10,000 calls are remembered; owners are not kept alive.
     """
+    if modes and (tracer := mode().tracer) is not None:
+        tracer.watch(owner)
     first = next_order()
     try:
         return function(*inputs)

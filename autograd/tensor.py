@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autograd.backend import Array, as_array
-from autograd.recording import next_order
+from autograd.recording import mode, modes, next_order
 
 if TYPE_CHECKING:
     from autograd.primitives import Op
@@ -60,6 +60,8 @@ class Tensor:
     @property
     def data(self) -> Array:
         """The values, without the graph. Assigning marks the tensor as changed."""
+        if modes and (tracer := mode().tracer) is not None:
+            tracer.touch(self)
         return self._array
 
     @data.setter
@@ -69,7 +71,9 @@ class Tensor:
                 f"{self._label()} is the result of an operation: changing its values would make its "
                 "gradient wrong. Compute a new tensor, or change t.detach()"
             )
-        if value is not self._array:  # our own values, changed in place, are kept; others are copied
+        if modes and (tracer := mode().tracer) is not None:
+            tracer.assign(self, value)
+        elif value is not self._array:  # our own values, changed in place, are kept; others are copied
             array = as_array(value)
             if array.shape != self._array.shape or array.dtype != self._array.dtype:
                 raise ValueError(

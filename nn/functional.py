@@ -204,7 +204,7 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
     `logits` has shape (..., classes). `targets` are integer labels of shape (...), or
     probabilities (one-hot, smoothed, a teacher's) of shape (..., classes).
     """
-    targets = targets if isinstance(targets, Tensor) else np.asarray(targets)
+    targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
     if targets.dtype.kind in "iu" and logits.ndim and targets.shape == logits.shape[:-1]:
         labels = targets.data if isinstance(targets, Tensor) else targets
         return _nll_loss_op(_log_softmax_op(logits), labels=labels)
@@ -224,7 +224,9 @@ def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
 
     `log_probabilities` has shape (..., classes), `labels` are integers of shape (...).
     """
-    labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
+    if not hasattr(labels, "dtype"):
+        labels = np.asarray(labels)
+    labels = labels.data if isinstance(labels, Tensor) else labels
     if labels.dtype.kind not in "iu" or labels.shape != log_probabilities.shape[:-1]:
         raise ValueError(
             f"nll_loss of log-probabilities of shape {log_probabilities.shape} needs integer labels of "
@@ -247,7 +249,7 @@ def _nll_loss(x: Any, *, labels: Any) -> Any:
 
 def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:
     count = labels.size
-    shares = np.zeros((count, x.shape[-1]), x.dtype)
+    shares = np.zeros_like(x, shape=(count, x.shape[-1]))
     shares[np.arange(count), labels.ravel()] = -1 / max(count, 1)
     return g * shares.reshape(x.shape)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import Tensor
+from autograd import Tensor, callback
 
 Array = NDArray[Any]
 
@@ -74,18 +75,26 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        if all(parameter.grad is None for parameter in self.parameters):
-            raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
-        self.steps += 1
+        gradients: dict[int, Array] = {}
         for number, parameter in enumerate(self.parameters):
-            if parameter.grad is None:
-                continue
+            data = parameter.data  # asked first: then jit sees only the gradients that it has recorded
+            if parameter.grad is not None:
+                gradients[number] = gradient = parameter.grad.data
+                if gradient.shape != data.shape:
+                    raise ValueError(
+                        f"a parameter of shape {data.shape} was given a gradient of shape {gradient.shape}"
+                    )
+        if not gradients:
+            raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
+        callback(partial(self._step, list(gradients)), *gradients.values())
+
+    def _step(self, numbers: list[int], *gradients: Array) -> None:
+        """Change the parameters of these numbers, by these gradients."""
+        self.steps += 1
+        for number, gradient in zip(numbers, gradients, strict=True):
+            parameter = self.parameters[number]
             self.updates[number] += 1
-            data, gradient = parameter.data, parameter.grad.data
-            if gradient.shape != data.shape:
-                raise ValueError(
-                    f"a parameter of shape {data.shape} was given a gradient of shape {gradient.shape}"
-                )
+            data = parameter.data
             cut, pieces = self._pieces[number]
             if cut is not data:
                 pieces = self._cut(number, parameter)

@@ -11,13 +11,16 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest first; a module may import from the floors below its own.
 FLOORS = [
-    {"autograd.backend", "autograd.recording"},
+    {"autograd.recording"},
+    {"autograd.tracing"},
+    {"autograd.backend"},
     {"autograd.tensor"},
     {"autograd.primitives"},
     {"autograd.backward", "autograd.ops.elementwise", "autograd.ops.reductions", "autograd.ops.indexing"},
     {"autograd.ops.linear_algebra", "autograd.ops.shaping", "autograd.ops.constants"},
     {"autograd.ops"},
     {"autograd.transforms"},
+    {"autograd.replay"},
     {"autograd.drawing", "autograd.gradcheck"},
     {"autograd"},
     {

@@ -1,0 +1,631 @@
+"""What jit replays equals what the function computes; what cannot be replayed is refused."""
+
+import gc
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import autograd
+from autograd import Tensor, callback, grad, hessian, hvp, jacobian, jit, jvp, no_grad, value_and_grad, vjp
+from autograd.transforms import flatten
+from nn import MLP, SGD, Adagrad, Adam, AdamW, Dropout, Linear, Module, RMSprop, Sequential, cross_entropy
+from nn import functional as F
+from tests.test_ops import Row, each_row
+from tests.test_properties import inputs_of, programs, run, steady
+
+
+def assert_same(ours: Any, expected: Any, rtol: float = 1e-12, atol: float = 1e-13) -> None:
+    """Compare trees of arrays: shapes, dtypes and values."""
+    for a, b in zip(flatten(ours), flatten(expected), strict=True):
+        assert np.shape(a) == np.shape(b) and np.asarray(a).dtype == np.asarray(b).dtype
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+def check(
+    function: Callable[..., Any], *calls: tuple[Any, ...], rtol: float = 1e-12, atol: float = 1e-13
+) -> Any:
+    """Compare a function with its replays on several tuples of arguments of the same shapes."""
+    replayed = jit(function)
+    for arguments in calls:
+        assert_same(replayed(*arguments), function(*arguments), rtol, atol)
+    assert len(replayed.programs) == 1
+    return replayed
+
+
+# ------------------------------------------------------------------------------------ equal to eager
+
+
+@each_row
+def test_every_op_and_its_derivatives_of_two_orders(row: Row) -> None:
+    def derivatives(*xs: Any) -> Any:
+        value, pull = vjp(row.call, *xs)
+        weights = np.cos(np.arange(np.size(value), dtype=xs[0].dtype).reshape(np.shape(value)))
+        directions = tuple(np.sin(np.arange(x.size, dtype=x.dtype) + 1).reshape(x.shape) for x in xs)
+        first, pull_again = vjp(lambda *xs: vjp(row.call, *xs)[1](weights), *xs)
+        return value, pull(weights), first, pull_again(directions)
+
+    calls = [tuple(x * scale for x in row.inputs) for scale in (1, 0.99, 0.98)]
+    check(derivatives, *calls)
+    check(derivatives, *[tuple(x.astype(np.float32) for x in xs) for xs in calls], rtol=1e-5, atol=1e-6)
+
+
+@settings(steady, max_examples=150)
+@given(programs())
+def test_programs_and_their_derivatives_of_two_orders(program: Any) -> None:
+    steps, shapes, seed = program
+    numbers = tuple(range(len(shapes)))
+
+    def derivatives(*arrays: Any) -> Any:
+        xs, vs = arrays[: len(shapes)], arrays[len(shapes) :]
+        first, tangent = jvp(lambda *xs: run(steps, xs), xs, vs)
+        return (
+            first,
+            tangent,
+            grad(lambda *xs: run(steps, xs), numbers)(*xs),
+            hvp(lambda *xs: run(steps, xs), numbers)(*xs, vs),
+        )
+
+    calls = [(*inputs_of(shapes, seed + k), *inputs_of(shapes, seed + k + 10)) for k in (0, 30, 60)]
+    check(derivatives, *calls, rtol=1e-9, atol=1e-11)
+
+
+def batches(count: int, size: int = 32) -> list[tuple[np.ndarray, np.ndarray]]:
+    generator = np.random.default_rng(1)
+    return [(generator.random((size, 20), np.float32), generator.integers(0, 10, size)) for _ in range(count)]
+
+
+def training(
+    dropout: float, optimizer: Callable[..., Any], activation: str = "relu"
+) -> tuple[MLP, Callable[..., Any], Any]:
+    model = MLP((20, 16, 12, 10), activation, dropout, generator=np.random.default_rng(0))
+    chosen = optimizer(model.parameters())
+
+    def step(x: Any, labels: Any) -> Any:
+        loss = cross_entropy(model(Tensor(x)), labels)
+        chosen.zero_grad()
+        loss.backward()
+        chosen.step()
+        return loss
+
+    return model, step, chosen
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda ps: SGD(ps, 0.1),
+        lambda ps: SGD(ps, 0.1, 0.9, nesterov=True, weight_decay=0.01),
+        Adam,
+        AdamW,
+        RMSprop,
+        Adagrad,
+    ],
+)
+def test_a_training_step_is_bit_for_bit_the_same(optimizer: Any, activation: str, dropout: float) -> None:
+    ours, step, chosen = training(dropout, optimizer, activation)
+    theirs, eager, other = training(dropout, optimizer, activation)
+    replayed = jit(step)
+    for number, (x, labels) in enumerate(batches(6)):
+        chosen.lr = other.lr = 0.1 / (number + 1)  # the optimizer's own Python runs in every step
+        a, b = replayed(x, labels), eager(x, labels)
+        assert type(a) is Tensor and a.data == b.data and not a.requires_grad
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+        np.testing.assert_array_equal(p.grad.data, q.grad.data)
+    assert chosen.steps == other.steps == 6
+    assert len(replayed.programs) == 1
+
+
+def test_jacobians_and_hessians() -> None:
+    generator = np.random.default_rng(0)
+    a = generator.normal(size=(5, 5))
+    xs = [(generator.normal(size=5),) for _ in range(3)]
+    check(jacobian(lambda x: np.tanh(a @ x) * x), *xs)
+    check(hessian(lambda x: np.sum(np.tanh(a @ x) ** 2)), *xs)
+
+
+def test_the_order_of_writing_and_reading_is_kept() -> None:
+    def function(x: Any) -> Any:
+        y = np.zeros_like(x)
+        first = y + 1
+        y += x
+        second = y + 1
+        y[1:] *= 2
+        view = y[::2]
+        view -= x[::2]
+        return first, second, y + 1, view * 1
+
+    check(function, *[(np.arange(5.0) + k,) for k in range(3)])
+
+
+def test_equal_calls_are_made_once_and_what_nobody_needs_never() -> None:
+    def function(x: Any) -> Any:
+        np.exp(x)
+        return np.sin(x) * np.cos(np.sin(x))
+
+    source = str(check(function, (np.ones(3),), (np.zeros(3),)))
+    assert source.count("sin(") == 1 and "exp(" not in source
+
+
+def test_a_view_of_what_was_computed_twice() -> None:
+    def function(x: Any) -> Any:
+        first, second = np.tanh(x), np.tanh(x)
+        part = second[::-1]
+        total = first + 1
+        total += np.exp(x) * np.sin(x)
+        return total * part
+
+    check(function, (np.arange(4.0),), (np.ones(4),))
+
+
+def test_buffers_are_shared_between_results_that_do_not_live_together() -> None:
+    def function(x: Any) -> Any:
+        for _ in range(50):
+            x = np.tanh(x) + np.sin(x)
+        return x
+
+    replayed = check(function, (np.ones(1000),), (np.zeros(1000),))
+    (program,) = replayed.programs.values()
+    assert program.bytes <= 3 * 8000
+
+
+def test_warnings_are_those_of_the_function() -> None:
+    infinite = np.full(3, -np.inf)
+    check(lambda x: F.logsumexp(x), (np.ones(3),), (infinite,), (infinite,))
+    replayed = jit(np.log)
+    replayed(np.ones(2))
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        replayed(np.zeros(2))
+
+
+def test_shapes_of_every_kind() -> None:
+    for shape in ((), (1,), (0,), (0, 3), (2, 0, 2), (2, 3)):
+        xs = [(np.full(shape, k + 1.0),) for k in range(3)]
+        check(value_and_grad(lambda x: np.sum(np.tanh(x) * x)), *xs)
+
+
+def test_float_dtypes() -> None:
+    for dtype in (np.float16, np.float32, np.float64, np.longdouble):
+        xs = [(np.linspace(0, 1, 5).astype(dtype) * (k + 1),) for k in range(2)]
+        check(value_and_grad(lambda x: np.mean(np.tanh(x * 2) + x**3 / 3)), *xs)
+
+
+def test_numbers_keep_their_promotion() -> None:
+    check(lambda x: (x + 1, x * 2.5, x // 2, x / 2, 2**x), *[(np.arange(4) + k,) for k in range(3)])
+    check(lambda x: (x + 1, x * 2, x & 3), *[(np.arange(4, dtype=np.uint8) + k,) for k in range(3)])
+
+
+# -------------------------------------------------------------------------- arguments and results
+
+
+def test_arguments_in_trees_and_by_name() -> None:
+    def function(tree: Any, *, scale: Any, how: str) -> Any:
+        return {"sum": (tree["a"] + tree["b"][0]) * scale, how: [tree["b"][1], None, 3]}
+
+    tree = {"a": np.ones(3), "b": (np.arange(3.0), np.zeros((2, 2)))}
+    replayed = jit(function)
+    for scale in (np.float32(2), np.float32(3)):
+        result = replayed(tree, scale=scale, how="rest")
+        np.testing.assert_array_equal(result["sum"], (tree["a"] + tree["b"][0]) * scale)
+        assert result["rest"][1:] == [None, 3]
+    assert len(replayed.programs) == 1
+
+
+def test_each_shape_dtype_and_number_is_recorded_by_itself() -> None:
+    calls = []
+
+    def function(x: Any, n: int) -> Any:
+        calls.append(n)
+        return x**n
+
+    replayed = jit(function)
+    for x in (np.ones(2), np.ones(3), np.ones(3, np.float32), np.ones(2)):
+        for n in (2, 3, True):
+            assert_same(replayed(x, n), x**n)
+    assert len(calls) == 9
+    for n in range(100):
+        replayed(np.ones(2), n)
+    assert len(replayed.programs) == 16
+
+
+def test_arrays_that_lie_in_memory_in_any_way() -> None:
+    x = np.arange(24.0).reshape(4, 6)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    replayed = jit(lambda x: np.tanh(x).reshape(-1) + x.T.ravel())
+    for view in (x, x[::-1], np.asfortranarray(x), frozen, x.astype(">f8")):
+        np.testing.assert_array_equal(replayed(view), np.tanh(view).reshape(-1) + view.T.ravel())
+
+
+def test_results_are_the_callers_own() -> None:
+    constant = np.ones(3)
+    replayed = jit(lambda x: (x, x * 2, (x + 1)[::-1], constant, np.zeros_like(x)))
+    x = np.arange(3.0)
+    replayed(x)
+    first = replayed(x)
+    kept = [value.copy() for value in first]
+    for value in first:
+        assert not any(np.shares_memory(value, other) for other in (x, constant))
+        value += 7
+    for ours, right in zip(replayed(x), kept, strict=True):
+        np.testing.assert_array_equal(ours, right)
+    np.testing.assert_array_equal(constant, 1)
+
+
+def test_tensors_give_tensors_and_arrays_arrays() -> None:
+    replayed = jit(lambda x: x * 2)
+    for _ in range(2):
+        assert type(replayed(np.ones(2))) is np.ndarray
+        assert type(replayed(Tensor([1.0, 1.0]))) is Tensor
+        assert type(replayed(np.float32(3))) is np.ndarray
+
+
+def test_what_cannot_be_a_key_is_refused() -> None:
+    with pytest.raises(TypeError, match="and not set"):
+        jit(lambda x: x)({1})
+
+
+def test_a_method() -> None:
+    class Scaled:
+        @jit
+        def times(self, x: Any) -> Any:
+            """Scale."""
+            return x * 2
+
+    assert Scaled.times.__doc__ == "Scale."
+    for _ in range(2):
+        np.testing.assert_array_equal(Scaled().times(np.ones(2)), 2)
+
+
+# ------------------------------------------------------------------------------- what is outside
+
+
+def test_parameters_are_seen_as_they_change() -> None:
+    w = Tensor(np.ones(3), requires_grad=True)
+
+    def function(x: Any) -> Any:
+        return np.sum(np.tanh(w) * 2) + np.sum(w * x)  # the first sum depends on no argument
+
+    replayed = jit(function)
+    x = np.arange(3.0)
+    changes: list[Callable[[], Any]] = [
+        lambda: None,
+        lambda: w.data.__iadd__(1.0),
+        lambda: setattr(w, "data", np.full(3, 0.3)),
+        lambda: setattr(w, "data", w.data * 2),
+    ]
+    for change in changes:
+        change()
+        assert_same(replayed(x).data, function(x).data)
+
+
+def test_a_loaded_state_is_seen() -> None:
+    layer = Linear(2, 2, generator=np.random.default_rng(0), dtype=np.float64)
+    replayed = jit(layer)
+    x = np.ones((1, 2))
+    before = replayed(x)
+    layer.load_state_dict({"weight": np.eye(2), "bias": np.ones(2)})
+    np.testing.assert_array_equal(replayed(x).data, [[2, 2]])
+    assert before.data[0, 0] != 2
+
+
+def test_tensors_that_require_no_gradient_are_seen_too() -> None:
+    mean = Tensor(np.zeros(2))
+    replayed = jit(lambda x: x + np.exp(mean))
+    np.testing.assert_array_equal(replayed(np.zeros(2)).data, 1)
+    mean.data = np.full(2, np.log(3.0))
+    np.testing.assert_allclose(replayed(np.zeros(2)).data, 3)
+    mean.data[0] = 0.0
+    np.testing.assert_allclose(replayed(np.zeros(2)).data, [1, 3])
+
+
+def test_a_module_that_changes_is_recorded_anew() -> None:
+    generator = np.random.default_rng(0)
+    model = Sequential(Linear(4, 4, generator=generator), Dropout(0.5, generator=generator))
+    replayed = jit(model)
+    x = np.ones((2, 4), np.float32)
+    replayed(x)
+    assert (replayed(x).data == 0).any()
+    model.eval()
+    assert not (replayed(x).data == 0).any()
+    model.layers[1].p = 1.0
+    model.train()
+    assert not replayed(x).data.any()
+    model.layers.pop()
+    assert replayed(x).data.all()
+
+
+def test_values_are_assigned_to_parameters() -> None:
+    w = Tensor(np.ones(2), requires_grad=True)
+    array = w.data
+
+    def step(x: Any) -> None:
+        loss = np.sum((w - x) ** 2)
+        loss.backward()
+        w.data = w.data - 0.1 * w.grad.data
+        w.zero_grad()
+
+    replayed = jit(step)
+    expected = np.ones(2)
+    for k in range(5):
+        x = np.full(2, k * 1.0)
+        order = w.order
+        assert replayed(x) is None
+        expected = expected - 0.1 * (2 * (expected - x))
+        np.testing.assert_allclose(w.data, expected)
+        assert w.data is array and w.order > order and w.grad is None
+
+
+def test_gradients_start_from_none_in_every_call() -> None:
+    w = Tensor(np.ones(2), requires_grad=True)
+    other = Tensor(5.0, requires_grad=True)
+    other.grad = Tensor(7.0)
+
+    def function(x: Any) -> Any:
+        loss = np.sum(w * x * other.data)
+        loss.backward()
+        return loss
+
+    replayed = jit(function)
+    for k in range(3):
+        replayed(np.full(2, k + 1.0))
+        np.testing.assert_array_equal(w.grad.data, 5.0 * (k + 1))
+    assert other.grad.data == 7
+
+
+def test_two_backwards_in_a_call_add_up() -> None:
+    w = Tensor(np.ones(2), requires_grad=True)
+
+    def function(x: Any) -> None:
+        np.sum(w * x).backward()
+        np.sum(w * x * x).backward()
+
+    replayed = jit(function)
+    for k in range(3):
+        replayed(np.full(2, k + 1.0))
+        np.testing.assert_array_equal(w.grad.data, (k + 1) + (k + 1) ** 2)
+
+
+def test_dropout_draws_afresh_from_its_generator() -> None:
+    ours, theirs = np.random.default_rng(3), np.random.default_rng(3)
+    replayed = jit(lambda x: F.dropout(x, 0.5, ours))
+    masks = [replayed(np.ones(20)) for _ in range(4)]
+    for mask in masks:
+        np.testing.assert_array_equal(mask, F.dropout(np.ones(20), 0.5, theirs))
+    assert len({mask.tobytes() for mask in masks}) == 4
+
+
+def test_callbacks_run_in_every_call_in_their_place() -> None:
+    seen: list[float] = []
+    total = np.zeros(3)
+
+    def note(x: np.ndarray) -> None:
+        seen.append(float(x[0]))
+        total[...] += x
+
+    def function(x: Any) -> Any:
+        y = x * 2
+        callback(note, y)
+        return y + total
+
+    replayed = jit(function)
+    for k in range(1, 4):
+        result = replayed(np.full(3, k * 1.0))
+        np.testing.assert_array_equal(result, 2.0 * k + total)
+    assert seen == [2, 4, 6]
+
+
+# ------------------------------------------------------------------------------------ other modes
+
+
+def test_under_a_transform_the_function_is_called_as_it_is() -> None:
+    replayed = jit(lambda x: np.sum(np.tanh(x) ** 2))
+    x = np.arange(3.0)
+    replayed(x)
+    for _ in range(2):
+        np.testing.assert_array_equal(grad(replayed)(x), grad(replayed.function)(x))
+        t = Tensor(x, requires_grad=True)
+        replayed(t).backward()
+        np.testing.assert_array_equal(t.grad.data, grad(replayed.function)(x))
+        with no_grad():
+            assert not replayed(t).requires_grad
+
+
+def test_one_jit_within_another() -> None:
+    inner = jit(lambda x: np.tanh(x) * 2)
+    check(lambda x: inner(x) + inner(x + 1), (np.ones(2),), (np.zeros(2),))
+
+
+def test_no_grad_within() -> None:
+    w = Tensor(np.ones(2), requires_grad=True)
+
+    def function(x: Any) -> Any:
+        with no_grad():
+            return w * x
+
+    replayed = jit(function)
+    for k in range(3):
+        np.testing.assert_array_equal(replayed(np.full(2, k)).data, k)
+
+
+def test_a_function_that_calls_itself() -> None:
+    def function(x: Any, n: int) -> Any:
+        return replayed(x * 2, n - 1) if n else x
+
+    replayed = jit(function)
+    for _ in range(2):
+        np.testing.assert_array_equal(replayed(np.ones(2), 3), 8)
+
+
+def test_threads() -> None:
+    replayed = jit(grad(lambda x: np.sum(np.tanh(x) ** 3)))
+    x = np.linspace(-1, 1, 10_000)
+    expected = [replayed.function(x * k) for k in range(4)]
+    failures: list[Any] = []
+
+    def work(k: int) -> None:
+        for _ in range(50):
+            if not np.array_equal(replayed(x * k), expected[k]):
+                failures.append(k)
+
+    threads = [Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+# ---------------------------------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x if x[0] > 0 else -x,
+        lambda x: x * float(x[0]),
+        lambda x: x * int(x[0]),
+        lambda x: x * x[0].item(),
+        lambda x: np.asarray(x),
+        lambda x: np.array(x) + 1,
+        lambda x: np.linspace(0, 1, 3) + np.fromiter(x, float),
+        lambda x: x.tolist(),
+        lambda x: x[x > 0],
+        lambda x: np.nonzero(x),
+        lambda x: np.unique(x),
+        lambda x: np.where(x > 0),
+        lambda x: np.array2string(x),
+        lambda x: np.allclose(x, 1),
+        lambda x: Tensor(x) if bool(Tensor(x)[0] > 0) else None,
+        lambda x: Tensor(x)[0].item(),
+        lambda x: np.add(np.ones(3), x, out=np.zeros(3)),
+        lambda x: np.repeat(np.ones(3), np.sign(x).astype(int)),
+    ],
+)
+def test_what_depends_on_values_is_refused(function: Any) -> None:
+    with pytest.raises(TypeError, match="depends on the values of an array, and jit records"):
+        jit(function)(np.ones(3))
+
+
+def test_an_argument_cannot_be_changed_in_place() -> None:
+    def function(x: Any) -> Any:
+        x += 1
+        return x
+
+    x = np.ones(2)
+    with pytest.raises(TypeError, match="may not change its arguments in place"):
+        jit(function)(x)
+    np.testing.assert_array_equal(x, 1)
+
+
+def test_what_is_kept_outside_is_refused() -> None:
+    kept: list[Any] = []
+
+    def function(x: Any) -> Any:
+        y = x * 2
+        kept.append(y)
+        return y
+
+    with pytest.raises(TypeError, match="function keeps an array that it has computed"):
+        jit(function)(np.ones(2))
+    with pytest.raises(TypeError, match="was computed while jit recorded a function, which is over"):
+        kept[0] + 1
+
+
+def test_a_module_that_counts_its_calls_is_refused() -> None:
+    class Counting(Module):
+        count = 0
+
+        def forward(self, x: Any) -> Any:
+            self.count += 1
+            return x * 2
+
+    with pytest.raises(TypeError, match="an attribute of Counting was changed while jit recorded it"):
+        jit(Counting())(np.ones(2))
+
+
+def test_a_tensor_that_shares_its_memory_cannot_be_assigned_to() -> None:
+    state = Tensor(np.zeros(2))
+
+    def function(x: Any) -> None:
+        state.data = state.data + x
+
+    with pytest.raises(TypeError, match="return the new values instead"):
+        jit(function)(np.ones(2))
+    np.testing.assert_array_equal(state.data, 0)
+
+
+def test_an_optimizer_needs_its_gradients_from_the_same_function() -> None:
+    w = Tensor(np.ones(2), requires_grad=True)
+    np.sum(w).backward()
+    with pytest.raises(RuntimeError, match="no parameter has a gradient"):
+        jit(SGD([w], 0.1).step)()
+    np.testing.assert_array_equal(w.grad.data, 1)
+
+
+def test_a_failed_recording_leaves_everything_as_it_was() -> None:
+    w = Tensor(np.ones(2), requires_grad=True)
+    array = w.data
+
+    def function(x: Any) -> Any:
+        y = w * x
+        y.sum().backward()
+        raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        jit(function)(np.ones(2))
+    assert w.data is array and w.grad is None
+    np.testing.assert_array_equal((w * 2).data, 2)
+
+
+def test_a_shape_that_depends_on_values_inside_an_op_is_noticed() -> None:
+    x = Tensor(np.arange(4.0))
+    replayed = jit(lambda mask: x[mask] * 2)
+    mask = np.array([True, True, False, False])
+    np.testing.assert_array_equal(replayed(mask).data, [0, 2])
+    np.testing.assert_array_equal(replayed(mask[::-1]).data, [4, 6])
+    with pytest.raises(TypeError, match=r"had shape \(2,\) when jit recorded it, and has shape \(4,\) now"):
+        replayed(np.ones(4, bool))
+
+
+def test_wrong_labels_are_refused_in_every_call() -> None:
+    replayed = jit(lambda x, labels: cross_entropy(Tensor(x), labels))
+    replayed(np.ones((2, 3)), np.array([0, 2]))
+    with pytest.raises(ValueError, match="labels must lie between 0 and 2"):
+        replayed(np.ones((2, 3)), np.array([0, 3]))
+    assert replayed(np.ones((2, 3)), np.array([0, 1])).shape == ()
+
+
+# -------------------------------------------------------------------------------- seen from outside
+
+
+def test_the_program_is_printed() -> None:
+    replayed = jit(lambda x: np.tanh(x) + 1)
+    assert str(replayed) == "nothing recorded yet"
+    replayed(np.ones((2, 3), np.float32))
+    assert "tanh(argument, " in str(replayed) and "(2, 3) float32" in str(replayed)
+
+
+def test_an_error_in_a_replay_shows_the_line() -> None:
+    import traceback
+
+    replayed = jit(np.linalg.inv)
+    replayed(np.eye(2))
+    with pytest.raises(np.linalg.LinAlgError) as caught:
+        replayed(np.zeros((2, 2)))
+    assert "inv(argument)" in "".join(traceback.format_exception(caught.value))
+
+
+def test_nothing_of_the_recording_is_kept() -> None:
+    replayed = jit(value_and_grad(lambda x: np.sum(np.tanh(np.sin(x)))))
+    x = np.ones(100_000)
+    replayed(x)
+    gc.collect()
+    large = [a for a in gc.get_objects() if type(a) is autograd.tracing.Variable]
+    assert large == []
