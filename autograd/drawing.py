@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autograd.recording import calls
+from autograd.replay import Jitted
 from autograd.tensor import Tensor
 from autograd.transforms import flatten
 
@@ -29,7 +30,8 @@ def draw_graph(target: Any, *inputs: Any) -> Digraph:
     """Return a picture of the graph that `target` was computed by.
 
     `target` is a tensor, several (`draw_graph(a, b)`, or nested lists and dicts of them), or a module or
-    function, which is called on `inputs`. Leaves show name, shape and dtype; ops their parameters;
+    function, which is called on `inputs`; of a function made by `jit` it is the program that it ran last.
+    Leaves show name, shape and dtype; ops their parameters;
     single numbers their value; tensors that require gradients show them once backward() has computed
     them (`backward(retain_graph=True)` for those in between). Calls of modules are boxes.
 
@@ -37,15 +39,30 @@ def draw_graph(target: Any, *inputs: Any) -> Digraph:
     result is a `graphviz.Digraph`: `.render("graph", format="svg")` writes a picture, `.source` is
     its DOT text, and a notebook shows it. Rendering needs the program `dot`; DOT text does not.
     """
-    from graphviz import Digraph
-
+    if isinstance(target, Jitted):
+        return _draw_program(target, *inputs)
     outputs = flatten(target(*inputs) if callable(target) else [target, *inputs])
     if not outputs or not all(type(output) is Tensor for output in outputs):
         kinds = ", ".join(sorted({type(output).__name__ for output in outputs})) or "nothing"
         raise TypeError(f"draw_graph draws Tensors, or a module called on inputs, and got {kinds}")
     tensors = _ancestors(outputs)
     names = {tensor: f"n{number}" for number, tensor in enumerate(tensors)}
-    picture = Digraph(
+    picture = _empty_picture()
+    places = _places(tensors)
+    _add_nodes(picture, _Cluster.tree(places), tensors, names, places, set(outputs))
+    for tensor in tensors:
+        for number, x in enumerate(tensor.inputs):
+            if type(x) is Tensor:
+                picture.edge(names[x], names[tensor], **_edge_style(x))
+            elif not _is_number(x):
+                picture.edge(f"{names[tensor]}_{number}", names[tensor])
+    return picture
+
+
+def _empty_picture() -> Digraph:
+    from graphviz import Digraph
+
+    return Digraph(
         "graph",
         graph_attr={"rankdir": "TB", "nodesep": "0.25", "ranksep": "0.3", "fontname": "Helvetica"},
         node_attr={
@@ -58,14 +75,21 @@ def draw_graph(target: Any, *inputs: Any) -> Digraph:
         },
         edge_attr={"arrowsize": "0.6", "color": "#9aa0a8"},
     )
-    places = _places(tensors)
-    _add_nodes(picture, _Cluster.tree(places), tensors, names, places, set(outputs))
-    for tensor in tensors:
-        for number, x in enumerate(tensor.inputs):
-            if type(x) is Tensor:
-                picture.edge(names[x], names[tensor], **_edge_style(x))
-            elif not _is_number(x):
-                picture.edge(f"{names[tensor]}_{number}", names[tensor])
+
+
+def _draw_program(function: Jitted, *inputs: Any) -> Digraph:
+    """Return a picture of the calls that a replay makes: each points to what uses, or changes, its result."""
+    if inputs:
+        function(*inputs)
+    if function.latest is None:
+        raise RuntimeError("nothing was recorded yet: call the function first, or give draw_graph its inputs")
+    picture = _empty_picture()
+    for number, step in enumerate(function.latest.steps):
+        lines = [_title(step.name)]
+        lines += [] if step.shape is None else [_small(f"{step.shape} {step.dtype}")]
+        _node(picture, f"n{number}", step.kind, lines)
+        for x in step.inputs:
+            picture.edge(f"n{x}", f"n{number}")
     return picture
 
 

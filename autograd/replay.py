@@ -7,10 +7,12 @@ import keyword
 import linecache
 from collections.abc import Callable, Iterable
 from functools import update_wrapper
+from inspect import signature
+from itertools import zip_longest
 from operator import is_
 from threading import Lock
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -59,6 +61,7 @@ class Jitted:
         self.name = getattr(function, "__name__", type(function).__name__)
         self.function = function
         self.programs: dict[Any, Program] = {}
+        self.latest: Program | None = None
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
@@ -74,6 +77,7 @@ class Jitted:
         if not program.lock.acquire(blocking=False):  # it is running, in another thread or further up
             return self.function(*args, **kwargs)
         try:
+            self.latest = program
             return program(arrays)
         finally:
             program.lock.release()
@@ -81,7 +85,7 @@ class Jitted:
     def _record(self, key: Any, args: Any, kwargs: Any) -> Any:
         self.programs.pop(key, None)
         recording = Recording(self.function, args, kwargs)
-        self.programs[key] = Program(recording, self.name)
+        self.programs[key] = self.latest = Program(recording, self.name)
         while len(self.programs) > PROGRAMS:
             del self.programs[next(iter(self.programs))]
         return recording.result
@@ -129,6 +133,7 @@ class Recording:
     def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
         tracer = self.tracer = Tracer()
         self.arguments: list[Variable] = []
+        self.names = _argument_names(function, args, kwargs)
         try:
             with changed_mode(tracer=tracer):
                 args, kwargs = rebuild((args, kwargs), map(self._argument, flatten((args, kwargs))))
@@ -182,6 +187,18 @@ class Recording:
         if type(array) is ndarray:
             return is_tensor, self.tracer.outside(array)
         return is_tensor, array.variable if type(array) is TracedArray else array
+
+
+def _argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
+    """Return the name of the parameter that each array is given for."""
+    try:
+        parameters = list(signature(function).parameters)
+    except (TypeError, ValueError):  # a function in C that says nothing of its parameters
+        parameters = []
+    given = [*zip_longest(parameters[: len(args)], args, fillvalue="argument"), *kwargs.items()]
+    return [
+        name for name, tree in given for leaf in flatten(tree) if isinstance(leaf, (ndarray, np.generic, Tensor))
+    ]
 
 
 def _structured(tree: Any, leaves: list[tuple[bool, Any]], values: list[Any]) -> Any:
@@ -417,10 +434,12 @@ class Program:
         outputs, gradients = ([stand_ins.get(v, v) for v in some] for some in (outputs, gradients))
         calls = _live(calls, outputs + gradients)
         plan = Plan(calls, {v.storage for v in outputs}, {v.storage for v in gradients})
-        writer = Writer(recording.arguments, plan, tracer)
+        arguments = dict(zip(recording.arguments, recording.names, strict=True))
+        self.steps = _steps(calls, arguments, outputs, tracer)
+        writer = Writer(name, arguments, plan, tracer)
         for call in calls:
             writer.write(call)
-        self.source, self.run = writer.finish(name, outputs, gradients)
+        self.source, self.run = writer.finish(outputs, gradients)
         self.bytes = plan.bytes
         self.lock = Lock()
         self.touched = list(tracer.touched.items())
@@ -456,10 +475,62 @@ class Program:
         return _structured(self.tree, self.leaves, leaves)
 
 
+class Step(NamedTuple):
+    """What a picture of a program shows: a call, an argument, or an array from outside."""
+
+    kind: str
+    """ "op", "output", "data", "parameter" or "constant"."""
+    name: str
+    shape: tuple[int, ...] | None
+    dtype: Any
+    inputs: list[int]
+    """The numbers of the steps that it depends on."""
+
+
+def _steps(
+    calls: list[Call], arguments: dict[Variable, str], outputs: list[Variable], tracer: Tracer
+) -> list[Step]:
+    steps: list[Step] = []
+    latest: dict[Variable | Storage, int] = {}  # the step that has made a variable, or changed its memory
+    tensors = {id(array): tensor for tensor, array in tracer.touched.items()}
+
+    def add(kind: str, name: str, example: Array | None, inputs: Iterable[Variable]) -> int:
+        shape, dtype = (None, None) if example is None else (example.shape, example.dtype)
+        numbers = {number(variable) for variable in inputs}
+        steps.append(Step(kind, name, shape, dtype, sorted(numbers - {-1})))
+        return len(steps) - 1
+
+    def number(variable: Variable) -> int:
+        if variable not in latest and variable.storage.kind == "outside" and variable.value.ndim:
+            tensor = tensors.get(id(variable.value))
+            kind = "parameter" if tensor is not None and tensor._tracked else "constant"
+            latest[variable] = add(kind, (tensor is not None and tensor.name) or kind, variable.value, ())
+        return max(latest.get(variable, -1), latest.get(variable.storage, -1))
+
+    for variable, name in arguments.items():
+        latest[variable] = add("data", name, variable.value, ())
+    for call in calls:
+        made = call.results or call.written
+        kind = "output" if any(result in outputs for result in call.results) else "op"
+        this = add(kind, _name(call.function), made[0].value if call.results else None, call.operands())
+        latest.update(dict.fromkeys(call.results, this))
+        latest.update((variable.storage, this) for variable in call.written)
+    return steps
+
+
+def _name(function: Any) -> str:
+    """Return the name of a function as an identifier, e.g. add_reduce."""
+    while hasattr(function, "func"):  # of a partial
+        function = function.func
+    name = getattr(function, "__name__", type(function).__name__).strip("_<>")
+    owner = getattr(function, "__self__", None)
+    return f"{owner.__name__}_{name}" if isinstance(owner, np.ufunc) else name
+
+
 class Writer:
     """Write a program as Python source."""
 
-    def __init__(self, arguments: list[Variable], plan: Plan, tracer: Tracer) -> None:
+    def __init__(self, name: str, arguments: dict[Variable, str], plan: Plan, tracer: Tracer) -> None:
         self.plan = plan
         self.lines: list[str] = []
         self.globals: dict[str, Any] = {}
@@ -469,10 +540,12 @@ class Writer:
         self.given_names: dict[int, str] = {
             id(array): tensor.name for tensor, array in tracer.touched.items() if tensor.name
         }
+        self.methods: dict[str, Any] = {}
         self.count = 0
         self.errors: dict[str, Any] = dict(np.geterr())
-        for variable in arguments:
-            self.names[id(variable)] = self.fresh_name("argument")
+        self.name = self.fresh_name(name)
+        for variable, stem in arguments.items():
+            self.names[id(variable)] = self.fresh_name(stem)
         self.arguments = [self.names[id(variable)] for variable in arguments]
 
     def fresh_name(self, stem: str) -> str:
@@ -584,13 +657,9 @@ class Writer:
         return f"{names[0]} = {result}"
 
     def function(self, function: Any) -> str:
-        owner = getattr(function, "__self__", None)
-        if isinstance(owner, np.ufunc):
-            key = f"{owner.__name__}_{function.__name__}"
-            if key not in self.globals:
-                self.globals[key] = function
-            return key
-        return self.constant(function, getattr(function, "__name__", type(function).__name__).strip("_<>"))
+        if isinstance(getattr(function, "__self__", None), np.ufunc):  # each time another object
+            function = self.methods.setdefault(_name(function), function)
+        return self.constant(function, _name(function))
 
     def in_dtype(self, ufunc: np.ufunc, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the operands of a ufunc with numbers as arrays, which NumPy takes in a third of the time."""
@@ -608,7 +677,7 @@ class Writer:
         except (TypeError, OverflowError):
             return args
 
-    def finish(self, name: str, outputs: list[Variable], gradients: list[Variable]) -> tuple[str, Any]:
+    def finish(self, outputs: list[Variable], gradients: list[Variable]) -> tuple[str, Any]:
         """Return the source, and the function that it defines."""
         returned = []
         for variable in outputs:
@@ -618,12 +687,11 @@ class Writer:
             returned.append(text)
         returned += [self.variable(variable) for variable in gradients]
         self.lines.append(f"return ({''.join(text + ', ' for text in returned)})")
-        name = self.fresh_name(name)
-        source = "\n    ".join([f"def {name}({', '.join(self.arguments)}):", *self.lines]) + "\n"
-        file = f"<jit {name} {id(self):x}>"
+        source = "\n    ".join([f"def {self.name}({', '.join(self.arguments)}):", *self.lines]) + "\n"
+        file = f"<jit {self.name} {id(self):x}>"
         linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
         exec(compile(source, file, "exec"), self.globals)
-        return source, self.globals[name]
+        return source, self.globals[self.name]
 
 
 REDUCTION_DEFAULTS = {"axis": 0, "dtype": None, "keepdims": False}

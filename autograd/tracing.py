@@ -87,9 +87,7 @@ class Call:
         self.kwargs = kwargs
         self.results = results
         self.written = written
-        self.errors: dict[str, Any] = dict(
-            np.geterr()
-        )  # what becomes of overflow, division by zero and the like
+        self.errors: dict[str, Any] = dict(np.geterr())  # what becomes of overflow and the like
 
     def operands(self) -> Iterator[Variable]:
         """Yield the variables that the call is given."""

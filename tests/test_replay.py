@@ -609,7 +609,7 @@ def test_the_program_is_printed() -> None:
     replayed = jit(lambda x: np.tanh(x) + 1)
     assert str(replayed) == "nothing recorded yet"
     replayed(np.ones((2, 3), np.float32))
-    assert "tanh(argument, " in str(replayed) and "(2, 3) float32" in str(replayed)
+    assert "tanh(x, " in str(replayed) and "(2, 3) float32" in str(replayed)
 
 
 def test_an_error_in_a_replay_shows_the_line() -> None:
@@ -619,7 +619,7 @@ def test_an_error_in_a_replay_shows_the_line() -> None:
     replayed(np.eye(2))
     with pytest.raises(np.linalg.LinAlgError) as caught:
         replayed(np.zeros((2, 2)))
-    assert "inv(argument)" in "".join(traceback.format_exception(caught.value))
+    assert "(a)" in "".join(traceback.format_exception(caught.value))
 
 
 def test_nothing_of_the_recording_is_kept() -> None:
