@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"autograd.recording"},
     {"autograd.tracing"},
-    {"autograd.backend"},
+    {"autograd.backend", "autograd.compiler"},
     {"autograd.tensor"},
     {"autograd.primitives"},
     {"autograd.backward", "autograd.ops.elementwise", "autograd.ops.reductions", "autograd.ops.indexing"},
@@ -23,6 +23,7 @@ FLOORS = [
     {"autograd.replay"},
     {"autograd.drawing", "autograd.gradcheck"},
     {"autograd"},
+    {"autograd.__main__"},
     {
         "nn.functional",
         "nn.module",

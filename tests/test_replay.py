@@ -9,8 +9,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import autograd
-from autograd import Tensor, callback, grad, hessian, hvp, jacobian, jit, jvp, no_grad, value_and_grad, vjp
+from autograd import (
+    Tensor,
+    callback,
+    compiler,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jit,
+    jvp,
+    no_grad,
+    value_and_grad,
+    vjp,
+)
+from autograd.tracing import Variable
 from autograd.transforms import flatten
 from nn import MLP, SGD, Adagrad, Adam, AdamW, Dropout, Linear, Module, RMSprop, Sequential, cross_entropy
 from nn import functional as F
@@ -53,9 +66,10 @@ def test_every_op_and_its_derivatives_of_two_orders(row: Row) -> None:
     check(derivatives, *[tuple(x.astype(np.float32) for x in xs) for xs in calls], rtol=1e-5, atol=1e-6)
 
 
-@settings(steady, max_examples=150)
+@pytest.mark.parametrize("block", [compiler.BLOCK, 1])  # bytes: whole, and row by row
+@settings(steady, max_examples=100)
 @given(programs())
-def test_programs_and_their_derivatives_of_two_orders(program: Any) -> None:
+def test_programs_and_their_derivatives_of_two_orders(block: int, program: Any) -> None:
     steps, shapes, seed = program
     numbers = tuple(range(len(shapes)))
 
@@ -70,7 +84,9 @@ def test_programs_and_their_derivatives_of_two_orders(program: Any) -> None:
         )
 
     calls = [(*inputs_of(shapes, seed + k), *inputs_of(shapes, seed + k + 10)) for k in (0, 30, 60)]
-    check(derivatives, *calls, rtol=1e-9, atol=1e-11)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "BLOCK", block)
+        check(derivatives, *calls, rtol=1e-9, atol=1e-11)
 
 
 def batches(count: int, size: int = 32) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -173,6 +189,22 @@ def test_buffers_are_shared_between_results_that_do_not_live_together() -> None:
     replayed = check(function, (np.ones(1000),), (np.zeros(1000),))
     (program,) = replayed.programs.values()
     assert program.bytes <= 3 * 8000
+
+
+def test_large_arrays_are_computed_in_blocks() -> None:
+    def function(x: Any, row: Any, column: Any) -> Any:
+        y = np.tanh(x) * row + column
+        z = y * y[::-1]
+        z += np.exp(-y * y) / (1 + y)
+        return np.sum(z * x, axis=0), z
+
+    generator = np.random.default_rng(0)
+    shapes = (400, 300), (300,), (400, 1)
+    calls = [tuple(generator.uniform(0, 1, shape) for shape in shapes) for _ in range(3)]
+    replayed = check(function, *calls)
+    assert str(replayed).count("for part") == 2
+    small = str(check(function, *[(x[:20], row, column[:20]) for x, row, column in calls]))
+    assert "for part" not in small
 
 
 def test_warnings_are_those_of_the_function() -> None:
@@ -627,5 +659,5 @@ def test_nothing_of_the_recording_is_kept() -> None:
     x = np.ones(100_000)
     replayed(x)
     gc.collect()
-    large = [a for a in gc.get_objects() if type(a) is autograd.tracing.Variable]
+    large = [a for a in gc.get_objects() if type(a) is Variable]
     assert large == []

@@ -452,6 +452,34 @@ def test_threads_are_set_before_numpy_is_imported(tmp_path: Path) -> None:
     assert result.stdout.splitlines()[-1] == "['1', '1', '1']"
 
 
+AMD = "vendor_id : AuthenticAMD\nflags : avx2 avx512f avx512bw avx512cd avx512dq avx512vl\n"
+
+
+@pytest.mark.parametrize(
+    ("processor", "before", "after"),
+    [
+        (AMD, None, "SkylakeX"),
+        (AMD, "Haswell", "Haswell"),
+        (AMD.replace("avx512f", ""), None, None),
+        (AMD.replace("AuthenticAMD", "GenuineIntel"), None, None),
+        (None, None, None),
+    ],
+)
+def test_kernels_are_chosen_where_openblas_would_not(
+    monkeypatch: pytest.MonkeyPatch, processor: str | None, before: str | None, after: str | None
+) -> None:
+    def read_text(path: Path) -> str:
+        if processor is None:
+            raise FileNotFoundError(path)
+        return processor
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    environment = {} if before is None else {"OPENBLAS_CORETYPE": before}
+    monkeypatch.setattr(os, "environ", environment)
+    train.prepare(None)
+    assert environment.get("OPENBLAS_CORETYPE") == after
+
+
 def test_it_runs_from_any_folder(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "train.py"), *QUICK, "--out", "here"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
