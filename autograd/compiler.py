@@ -72,8 +72,12 @@ def common(calls: list[Call]) -> tuple[list[Call], dict[Variable, Variable]]:
         if call.kind == "effect":
             versions[None] = versions.get(None, 0) + 1
         result = call.results[0] if len(call.results) == 1 else None
-        if call.function in FILLED and result is not None and not result.storage.writes:
-            result.storage.kind = "outside"  # a constant
+        if result is not None and _is_constant(call, result):
+            result.storage.kind = "constant"
+            continue
+        if result is not None and (same := _times_one(call, result)) is not None:
+            stand_ins[result] = same
+            merged[result.storage] = same.storage
             continue
         if result is not None and (
             call.kind == "view" or (call.kind == "compute" and not result.storage.writes)
@@ -91,7 +95,34 @@ def common(calls: list[Call]) -> tuple[list[Call], dict[Variable, Variable]]:
     return kept, stand_ins
 
 
+def _is_constant(call: Call, result: Variable) -> bool:
+    """Tell whether the result of a call is the same in every run: zeros, ones, and what comes of them."""
+    if result.storage.writes or call.kind not in ("compute", "view"):
+        return False
+    operands = list(call.operands())
+    return call.function in FILLED or (
+        bool(operands) and all(v.storage.kind == "constant" and not v.storage.writes for v in operands)
+    )
+
+
+def _times_one(call: Call, result: Variable) -> Variable | None:
+    """Return the operand that a product with ones leaves as it is: most gradients start from ones."""
+    if call.function is not np.multiply or result.storage.writes or call.kwargs:
+        return None
+    for one, other in (call.args, call.args[::-1]):
+        if type(one) is type(other) is Variable and one.storage.kind == "constant":
+            alike = (other.value.shape, other.value.dtype) == (result.value.shape, result.value.dtype)
+            lasting = other.storage.kind in ("result", "argument") and not other.storage.writes
+            if alike and lasting and (one.value == 1).all():
+                return other
+    return None
+
+
 # ------------------------------------------------------------------------------------------ planning
+
+
+FIXED = ("outside", "constant")
+"""The kinds of storages that are where they were when the program was recorded."""
 
 
 class Plan:
@@ -160,7 +191,7 @@ class Plan:
 
     def _view(self, call: Call) -> None:
         """Make a view of what is in a fixed place, once and for all."""
-        if all(variable in self.arrays or variable.storage.kind == "outside" for variable in call.operands()):
+        if all(self.array(variable) is not None for variable in call.operands()):
             args, kwargs = replaced((call.args, call.kwargs), Variable, self.array)
             value = call.function(*args, **kwargs)
             for variable, array in zip(
@@ -170,7 +201,7 @@ class Plan:
 
     def array(self, variable: Variable) -> Array | None:
         """Return the array that a variable is in every run, or None if each has its own."""
-        return variable.value if variable.storage.kind == "outside" else self.arrays.get(variable)
+        return variable.value if variable.storage.kind in FIXED else self.arrays.get(variable)
 
 
 BLOCK = 64 * 1024
@@ -303,7 +334,7 @@ def steps_of(
         return len(steps) - 1
 
     def number(variable: Variable) -> int:
-        if variable not in latest and variable.storage.kind == "outside" and variable.value.ndim:
+        if variable not in latest and variable.storage.kind in FIXED and variable.value.ndim:
             tensor = tensors.get(id(variable.value))
             kind = "parameter" if tensor is not None and tensor._tracked else "constant"
             latest[variable] = add(kind, (tensor is not None and tensor.name) or kind, variable.value, ())
@@ -345,7 +376,7 @@ class Writer:
         self.methods: dict[str, Any] = {}
         self.numbers: dict[Any, Variable] = {}
         self.parts: dict[str, str] = {}  # what stands for an array within a run
-        self.count = 0
+        self.counts: dict[str, int] = {}
         self.errors: dict[str, Any] = dict(np.geterr())
         self.name = self.fresh_name(name)
         for variable, stem in arguments.items():
@@ -357,10 +388,10 @@ class Writer:
         stem = "".join(letter if f"_{letter}".isidentifier() else "_" for letter in stem)
         stem = stem if stem.isidentifier() else f"_{stem}"
         stem = stem + "_" if keyword.iskeyword(stem) or hasattr(builtins, stem) else stem
-        self.count += 1
         name = stem
         while name in self.globals:
-            name = f"{stem}_{self.count}"
+            self.counts[stem] = self.counts.get(stem, 1) + 1
+            name = f"{stem}_{self.counts[stem]}"
         self.globals[name] = None
         return name
 
@@ -392,7 +423,8 @@ class Writer:
     def variable(self, variable: Variable) -> str:
         array = self.plan.array(variable)
         if array is not None:
-            return self.constant(array, self.given_names.get(id(array), "v"))
+            stem = "constant" if variable.storage.kind in FIXED else "v"
+            return self.constant(array, self.given_names.get(id(array), stem))
         if id(variable) not in self.names:
             self.names[id(variable)] = self.fresh_name("v")
         return self.names[id(variable)]
@@ -529,11 +561,11 @@ class Writer:
     def finish(self, outputs: list[Variable], gradients: list[Variable]) -> tuple[str, Any]:
         """Return the source, and the function that it defines."""
         returned = []
+        given: set[Storage] = set()  # each result is in memory of its own
         for variable in outputs:
-            text = self.variable(variable)
-            if variable.storage.kind != "result" or self.plan.array(variable) is not None:
-                text += ".copy()"
-            returned.append(text)
+            own = variable.storage.kind == "result" and variable.storage not in given
+            returned.append(self.variable(variable) + ("" if own else ".copy()"))
+            given.add(variable.storage)
         returned += [self.variable(variable) for variable in gradients]
         self.lines.append(f"return ({''.join(text + ', ' for text in returned)})")
         head = [

@@ -208,7 +208,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
                 f"grad needs a function that returns one number, and this one returned {_kind(value)}; "
                 "reduce it, e.g. with np.sum, or use jacobian or vjp"
             )
-        gradients = trace.gradients(np.ones(value.shape, value.dtype), retain_graph=False)
+        gradients = trace.gradients(np.ones_like(value), retain_graph=False)
         return value, gradients[0] if isinstance(argnums, int) else gradients
 
     return value_and_gradient

@@ -169,6 +169,16 @@ def test_equal_calls_are_made_once_and_what_nobody_needs_never() -> None:
     assert source.count("sin(") == 1 and "exp(" not in source
 
 
+def test_products_with_ones_are_not_made() -> None:
+    source = str(check(grad(lambda x: np.sum(np.sin(x) * 1.0)), (np.ones((2, 3)),), (np.zeros((2, 3)),)))
+    assert "cos(argument)" in source and "multiply" not in source
+    ones = np.ones(3)  # may be changed by others
+    replayed = jit(lambda x: x * ones)
+    replayed(np.ones(3))
+    ones[0] = 5
+    np.testing.assert_array_equal(replayed(np.ones(3)), [5, 1, 1])
+
+
 def test_a_view_of_what_was_computed_twice() -> None:
     def function(x: Any) -> Any:
         first, second = np.tanh(x), np.tanh(x)
@@ -277,7 +287,9 @@ def test_arrays_that_lie_in_memory_in_any_way() -> None:
 
 def test_results_are_the_callers_own() -> None:
     constant = np.ones(3)
-    replayed = jit(lambda x: (x, x * 2, (x + 1)[::-1], constant, np.zeros_like(x)))
+    replayed = jit(
+        lambda x: (x, x * 2, x * 2, (x + 1)[::-1], constant, np.zeros_like(x), np.ones_like(x) * x)
+    )
     x = np.arange(3.0)
     replayed(x)
     first = replayed(x)
