@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import median, mode
 from threading import Timer
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ US = "graphgrad"
 
 LIMIT = 180  # seconds for an answer: the longest are compilations
 CHUNK = 0.04  # seconds that each contestant runs in a round
-SETTLE = 0.03  # threads of BLAS and OpenMP spin about so long after their work, and would disturb the next
 
 Entry = dict[str, Any]
 """What is known of a contestant's task: numbers by name, or a `note` in words on why there are none."""
@@ -47,6 +46,7 @@ class Process:
         start = perf_counter()
         timer = Timer(LIMIT, self.process.kill)
         timer.start()
+        self.process.send_signal(signal.SIGCONT)
         try:
             if question:
                 self.process.stdin.write(json.dumps(question) + "\n")
@@ -56,9 +56,12 @@ class Process:
             line = ""
         finally:
             timer.cancel()
+        # Threads of BLAS and OpenMP spin for a while after their work, and would take a core from the next.
+        self.process.send_signal(signal.SIGSTOP)
         if line:
             answer: dict[str, Any] = json.loads(line)
             return answer
+        self.process.send_signal(signal.SIGCONT)
         code = self.process.wait()
         if perf_counter() - start >= LIMIT:
             return {"died": f"no answer in {LIMIT} s"}
@@ -139,7 +142,6 @@ class Contest:
         entries = self.prepare(group, task, tolerance)
         counts = {}
         for name in ready(entries):
-            sleep(SETTLE)
             answer = self.ask(name, do="calibrate", seconds=CHUNK)
             counts[name] = answer.get("count")
             entries[name] = {} if counts[name] else answer
@@ -147,7 +149,6 @@ class Contest:
         for _ in range(self.rounds):
             seconds = {}
             for name in ready(entries):
-                sleep(SETTLE)
                 answer = self.ask(name, do="time", count=counts[name])
                 if "note" in answer:
                     entries[name] = answer
@@ -210,7 +211,6 @@ def race(commands: dict[str, tuple[list[str], dict[str, str]]], rounds: int) -> 
         seconds: dict[str, float] = {}
         for name in ready(entries):
             command, environment = commands[name]
-            sleep(SETTLE)
             start = perf_counter()
             done = subprocess.run(command, env=environment, cwd=HERE.parent, capture_output=True, text=True)
             seconds[name] = perf_counter() - start

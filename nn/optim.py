@@ -15,17 +15,18 @@ from autograd import Tensor, callback
 Array = NDArray[Any]
 
 # Parameters are updated in pieces: longer ones leave the processor's cache between one pass and the next, and
-# shorter ones cost more calls than the cache saves. Of 16,384 to 4 million elements these were fastest.
-PIECE = 262_144
-Piece = tuple[slice | None, Array, list[Array], list[Array]]
-"""Where it is in the parameter (None for all of it), and there: weights, state and scratch."""
+# shorter ones cost more calls than the cache saves.
+PIECE = 65_536
+Piece = tuple[slice | None, Array, list[Array], list[Array], list[Array]]
+"""Where it is in the parameter (None for all of it), and there: weights, state, scratch; and the numbers."""
 
 
 class Optimizer:
     """What optimizers share: the parameters, the learning rate, and arrays of state per parameter.
 
-    An optimizer names its state in `slots` and says in `update` what happens to one piece of a
-    parameter, in place. `lr` may be changed between steps, e.g. by a schedule.
+    An optimizer names its state in `slots`, says in `numbers` what it computes with in a step, and in
+    `update` what happens to one piece of a parameter, in place. `lr` may be changed between steps, e.g. by
+    a schedule.
     """
 
     slots: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class Optimizer:
         self._scratch = {
             parameter.dtype: np.empty((2, longest), parameter.dtype) for parameter in self.parameters
         }
+        self._numbers: dict[int, Array] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Views would be copied as arrays of their own.
@@ -86,50 +88,75 @@ class Optimizer:
                     )
         if not gradients:
             raise RuntimeError("no parameter has a gradient: call backward() on the loss before step()")
-        callback(partial(self._step, list(gradients)), *gradients.values())
-
-    def _step(self, numbers: list[int], *gradients: Array) -> None:
-        """Change the parameters of these numbers, by these gradients."""
-        self.steps += 1
-        for number, gradient in zip(numbers, gradients, strict=True):
+        callback(partial(self._advance, list(gradients)))
+        for number, gradient in gradients.items():
             parameter = self.parameters[number]
-            self.updates[number] += 1
             data = parameter.data
             cut, pieces = self._pieces[number]
             if cut is not data:
-                pieces = self._cut(number, parameter)
-            for place, w, state, scratch in pieces:
+                pieces = self._cut(number, data)
+            for place, w, state, scratch, (decay, *numbers) in pieces:
                 g = gradient if place is None else gradient.reshape(-1)[place]
                 if self.weight_decay:
-                    g = self.decay(w, g, scratch[0])
-                self.update(self.updates[number], w, g, state, scratch)
+                    g = self.decay(w, g, scratch[0], decay)
+                self.update(w, g, state, scratch, *numbers)
             parameter.data = data  # tells the graph that the values have changed
 
-    def _cut(self, number: int, parameter: Tensor) -> list[Piece]:
+    def _advance(self, numbers: list[int]) -> None:
+        """Count a step of these parameters, and set the numbers that it computes with."""
+        self.steps += 1
+        known: dict[int, tuple[float, ...]] = {}
+        for number in numbers:
+            self.updates[number] += 1
+            step = self.updates[number]
+            if step not in known:
+                known[step] = self.decay_number(), *self.numbers(step)
+            if number not in self._numbers:
+                self._numbers[number] = np.empty(len(known[step]), self.parameters[number].dtype)
+            self._numbers[number][...] = known[step]
+
+    def _cut(self, number: int, data: Array) -> list[Piece]:
         """Cut a parameter into pieces, and remember them as long as its array lives."""
-        data = parameter.data
-        state = [self.state[slot][number] for slot in self.slots]
-        scratch = self._scratch[parameter.dtype]
+        # As the data of Tensors jit sees these arrays, too.
+        state = [Tensor(self.state[slot][number]).data for slot in self.slots]
+        numbers = Tensor(self._numbers[number]).data
+        scratch = Tensor(self._scratch[data.dtype]).data
+        constants = [numbers[i, ...] for i in range(len(numbers))]
         pieces: list[Piece] = []
         if data.size <= PIECE:
-            pieces.append((None, data, state, [row[: data.size].reshape(data.shape) for row in scratch]))
+            rows = [row[: data.size].reshape(data.shape) for row in scratch]
+            pieces.append((None, data, state, rows, constants))
         else:
             for start in range(0, data.size, PIECE):
                 place = slice(start, start + PIECE)
                 w, *parts = (row.reshape(-1)[place] for row in (data, *state))
-                pieces.append((place, w, parts, [row[: w.size] for row in scratch]))
-        self._pieces[number] = data, pieces
+                pieces.append((place, w, parts, [row[: w.size] for row in scratch], constants))
+        if type(data) is np.ndarray:
+            self._pieces[number] = data, pieces
         return pieces
 
-    def decay(self, w: Array, g: Array, scratch: Array) -> Array:
+    def decay_number(self) -> float:
+        """Return the number that `decay` computes with."""
+        return self.weight_decay
+
+    def decay(self, w: Array, g: Array, scratch: Array, number: Array) -> Array:
         """Return the gradient with the weight decay's, weight_decay w, added to it."""
-        np.multiply(w, self.weight_decay, out=scratch)
-        return np.add(scratch, g, out=scratch)
+        np.multiply(w, number, scratch)
+        return np.add(scratch, g, scratch)
 
-    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
-        """Change the weights `w` in place by the gradient `g`, which stays as it is, in their `step`th step.
+    def numbers(self, step: int) -> tuple[float, ...]:
+        """Return the numbers that `update` computes with in the `step`th step of a parameter.
 
-        `state` has an array per slot, and `scratch` two, the first of which may hold `g`.
+        All that changes between steps belongs here: when a step is replayed by `jit`, the arrays that hold
+        these numbers are set anew, and the calls of NumPy's functions in `update` are made again.
+        """
+        return (self.lr,)
+
+    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
+        """Change the weights `w` in place by the gradient `g`, which stays as it is.
+
+        `state` has an array per slot, and `scratch` two, the first of which may hold `g`; `numbers` are
+        those of the step.
         """
         raise NotImplementedError
 
@@ -190,17 +217,22 @@ class SGD(Optimizer):
         self.momentum = momentum
         self.nesterov = nesterov
 
-    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return self.lr, self.momentum
+
+    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
         first, second = scratch
+        lr, momentum = numbers
         direction = g
         for v in state:
-            v *= self.momentum
-            v += g
+            np.multiply(v, momentum, v)
+            np.add(v, g, v)
             direction = v
             if self.nesterov:
-                np.multiply(v, self.momentum, out=second)
-                direction = np.add(second, g, out=second)
-        w -= np.multiply(direction, self.lr, out=first)
+                np.multiply(v, momentum, second)
+                direction = np.add(second, g, second)
+        np.multiply(direction, lr, first)
+        np.subtract(w, first, w)
 
 
 class Adam(Optimizer):
@@ -225,24 +257,23 @@ class Adam(Optimizer):
         check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
-        mean, square = state
-        first, second = scratch
+    def numbers(self, step: int) -> tuple[float, ...]:
         beta1, beta2 = self.betas
-        np.multiply(g, 1 - beta1, out=second)
-        mean *= beta1
-        mean += second
-        np.multiply(g, g, out=second)
-        second *= 1 - beta2
-        square *= beta2
-        square += second
-        # w - lr (mean / c1) / (sqrt(square / c2) + eps), with the corrections c of the bias towards 0
-        np.sqrt(square, out=second)
-        second *= 1 / sqrt(1 - beta2**step)
-        second += self.eps
-        np.divide(mean, second, out=first)
-        first *= self.lr / (1 - beta1**step)
-        w -= first
+        # lr (mean / c1) / (sqrt(square / c2) + eps), with the corrections c of the bias towards 0, is
+        # rate mean / (sqrt(square) + small): a pass less.
+        root = sqrt(1 - beta2**step)
+        rate = self.lr * root / (1 - beta1**step)
+        return rate, self.eps * root, beta1, 1 - beta1, beta2, 1 - beta2
+
+    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
+        mean, square = state
+        second = scratch[1]
+        rate, small, beta1, rest1, beta2, rest2 = numbers
+        np.multiply(mean, beta1, mean)
+        np.multiply(g, rest1, second)
+        np.add(mean, second, mean)
+        _mean_square(square, g, beta2, rest2, second)
+        _step_over_root(w, mean, square, rate, small, scratch)
 
 
 class AdamW(Adam):
@@ -258,19 +289,30 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
-    def decay(self, w: Array, g: Array, scratch: Array) -> Array:
-        w *= 1 - self.lr * self.weight_decay
+    def decay_number(self) -> float:
+        return 1 - self.lr * self.weight_decay
+
+    def decay(self, w: Array, g: Array, scratch: Array, number: Array) -> Array:
+        np.multiply(w, number, w)
         return g
 
 
-def _step_over_root(w: Array, g: Array, square: Array, lr: float, eps: float, scratch: list[Array]) -> None:
+def _mean_square(square: Array, g: Array, beta: Array, rest: Array, scratch: Array) -> None:
+    """Let `square` become beta square + rest g^2."""
+    np.multiply(square, beta, square)
+    np.multiply(g, g, scratch)
+    np.multiply(scratch, rest, scratch)
+    np.add(square, scratch, square)
+
+
+def _step_over_root(w: Array, g: Array, square: Array, lr: Array, eps: Array, scratch: list[Array]) -> None:
     """Subtract lr g / (sqrt(square) + eps) from w, with two arrays of scratch."""
     first, second = scratch
-    np.sqrt(square, out=second)
-    second += eps
-    np.divide(g, second, out=first)
-    first *= lr
-    w -= first
+    np.sqrt(square, second)
+    np.add(second, eps, second)
+    np.divide(g, second, first)
+    np.multiply(first, lr, first)
+    np.subtract(w, first, w)
 
 
 class RMSprop(Optimizer):
@@ -292,13 +334,13 @@ class RMSprop(Optimizer):
         check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
-        (square,), (_, second) = state, scratch
-        np.multiply(g, g, out=second)
-        second *= 1 - self.alpha
-        square *= self.alpha
-        square += second
-        _step_over_root(w, g, square, self.lr, self.eps, scratch)
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return self.lr, self.eps, self.alpha, 1 - self.alpha
+
+    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
+        lr, eps, alpha, rest = numbers
+        _mean_square(state[0], g, alpha, rest, scratch[1])
+        _step_over_root(w, g, state[0], lr, eps, scratch)
 
 
 class Adagrad(Optimizer):
@@ -317,10 +359,13 @@ class Adagrad(Optimizer):
         check("eps", eps, 0, np.inf)
         self.eps = eps
 
-    def update(self, step: int, w: Array, g: Array, state: list[Array], scratch: list[Array]) -> None:
-        (total,) = state
-        total += np.multiply(g, g, out=scratch[1])
-        _step_over_root(w, g, total, self.lr, self.eps, scratch)
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return self.lr, self.eps
+
+    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
+        (total,), second = state, scratch[1]
+        np.add(total, np.multiply(g, g, second), total)
+        _step_over_root(w, g, total, *numbers, scratch)
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:

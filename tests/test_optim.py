@@ -615,10 +615,10 @@ def test_an_optimizer_of_ones_own() -> None:
     class SignDescent(Optimizer):
         slots = ("count",)
 
-        def update(self, step: int, w: Any, g: Any, state: Any, scratch: Any) -> None:
-            (count,), (first, _) = state, scratch
+        def update(self, w: Any, g: Any, state: Any, scratch: Any, *numbers: Any) -> None:
+            (count,), (first, _), (lr,) = state, scratch, numbers
             count += 1
-            w -= np.multiply(np.sign(g), self.lr, out=first)
+            w -= np.multiply(np.sign(g), lr, out=first)
 
     parameter = with_gradient(np.ones(PIECE + 1), np.full(PIECE + 1, -7.0))
     optimizer = SignDescent([parameter], lr=0.5)
