@@ -10,6 +10,21 @@ from autograd.tracing import Array as Array
 from autograd.tracing import TracedArray
 
 
+def keep_freed_memory() -> None:
+    """Have the C library keep up to 64 MB of freed memory, so that the next arrays need no new pages.
+
+    A graph is freed at once, and glibc would give its pages back to the system, to ask for them again, one
+    by one, at the next: up to five times the cost of the arithmetic. glibc learns from what a program
+    frees (mallopt(3), M_MMAP_THRESHOLD): after a block of 32 MB, its most, it keeps twice that. The block
+    is never touched, so it takes no memory. Other C libraries, and an environment that sets MALLOC_*, are
+    left as they are.
+    """
+    np.empty(2**25 - 2**14, np.uint8)
+
+
+keep_freed_memory()
+
+
 def as_array(value: Any) -> Array:
     """Return `value` as an array of numbers or booleans, sharing memory where it can."""
     array: Any = value if type(value) is TracedArray else np.asarray(value)
