@@ -267,6 +267,7 @@ def main(arguments: list[str] | None = None) -> None:
         schedule=make_schedule(options, optimizer.lr, steps),
         generator=order,
         patience=options.early_stopping,
+        replay=True,
         progress=progress,
     )
     history: list[dict[str, float]] = []

@@ -365,7 +365,8 @@ class Adagrad(Optimizer):
     def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
         (total,), second = state, scratch[1]
         np.add(total, np.multiply(g, g, second), total)
-        _step_over_root(w, g, total, *numbers, scratch)
+        lr, eps = numbers
+        _step_over_root(w, g, total, lr, eps, scratch)
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import Tensor, no_grad
+from autograd import Tensor, jit, no_grad
 from nn.data import batches, scale_pixels
 from nn.functional import cross_entropy, softmax
 from nn.module import Module
@@ -21,7 +21,7 @@ Labels = NDArray[Any]
 Labelled = tuple[Images, Labels]
 """Images, bytes (N, height, width), and their labels (N,)."""
 
-AT_ONCE = 500  # images per forward pass where no gradients are needed
+AT_ONCE = 1000  # images per forward pass where no gradients are needed
 
 
 def fit(
@@ -35,6 +35,7 @@ def fit(
     schedule: Schedule,
     generator: np.random.Generator,
     patience: int | None = None,
+    replay: bool = False,
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda steps, count: steps,
 ) -> Iterator[dict[str, float]]:
     """Train a classifier of images; after each epoch yield its number, losses, accuracies and time.
@@ -43,12 +44,21 @@ def fit(
     of training mode: a record has `epoch`, `loss` and `train_accuracy`, and `test_loss` and
     `test_accuracy` for a part named "test", then `learning_rate` and `seconds`. With `patience`,
     training stops when the loss on `parts["validation"]` has not improved for that many epochs,
-    and the best epoch's parameters are put back. `progress(steps, count)` wraps the steps of an epoch.
+    and the best epoch's parameters are put back. With `replay` a step is recorded once, by `jit`, which
+    the model must allow. `progress(steps, count)` wraps the steps of an epoch.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; give 1 or more")
     if patience is not None and "validation" not in parts:
         raise ValueError('patience needs a part named "validation" to be patient about')
+
+    def step(pixels: Any, targets: Labels) -> None:
+        loss = training_loss(model, pixels, targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    train_step = jit(step) if replay else step
     images, labels = parts["train"]
     steps = -(-len(images) // batch_size)
     best = np.inf
@@ -60,10 +70,7 @@ def fit(
         shuffled = batches(images, labels, batch_size, levels, generator)
         for pixels, targets in progress(shuffled, steps):
             optimizer.lr = schedule(optimizer.steps)
-            loss = training_loss(model, pixels, targets)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            train_step(pixels, targets)
         record = {"epoch": float(epoch)}
         for name, part in parts.items():
             average, accuracy = evaluate(model, *part, levels)
