@@ -84,8 +84,10 @@ def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
                 reached.append(x)
     wanted = dict.fromkeys(targets)
     for node in sorted(younger, key=attrgetter("order")):
-        if any(type(x) is Tensor and x in wanted for x in node.inputs):
-            wanted[node] = None
+        for x in node.inputs:
+            if type(x) is Tensor and x in wanted:
+                wanted[node] = None
+                break
     return Path(set(targets), wanted, others)
 
 

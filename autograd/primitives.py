@@ -259,6 +259,10 @@ def _numpy_call(op: Op, apply: Callable[..., Any]) -> Callable[..., Any]:
     arity = len(op.rules)
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > arity:  # the common case of np.sum(x, 0)
+            words = _parameters(op.forward)[arity : len(args)]
+            if op.keywords.issuperset(words) and len(words) == len(args) - arity:
+                return apply(*args[:arity], **dict(zip(words, args[arity:])), **kwargs)  # noqa: B905
         if len(args) != arity or not kwargs.keys() <= op.keywords:
             arrays, params = _arrays_and_params(op, args, kwargs)
             return apply(*arrays, **params)
@@ -285,6 +289,15 @@ def _arrays_and_params(op: Op, args: Any, kwargs: Any) -> tuple[list[Any], dict[
     if unknown:
         raise not_differentiated(f"np.{op.name} with {', '.join(sorted(unknown))}=")
     return arrays, params
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    """Return the names of a function's parameters; none where it does not tell."""
+    try:
+        return list(_defaults(function))
+    except ValueError:
+        return []
 
 
 @cache

@@ -118,8 +118,10 @@ class _Trace:
         for variable in self.variables:
             variable._tracked = self.linked and variable.op is not None
         for node in self.path.wanted:
-            if node not in self.path.targets:
-                node._tracked = self.linked and any(type(x) is Tensor and x._tracked for x in node.inputs)
+            if not self.linked:
+                node._tracked = False
+            elif node not in self.path.targets:
+                node._tracked = any(type(x) is Tensor and x._tracked for x in node.inputs)
 
     def value(self) -> Any:
         """Return the output as the caller may have it."""
@@ -141,6 +143,26 @@ class _Trace:
             for variable in self.variables
         )
         return rebuild(self.args, (_returned(result, as_tensor, True) for result in results))
+
+    def derivatives(self, output: Any) -> list[Any]:
+        """Return all derivatives of an output by each variable, a pass back for each of its elements."""
+        rows: list[dict[Tensor, Any]] = []
+        if type(output) is Tensor:
+            unit = np.zeros(output.shape, output.dtype)
+            for i in range(unit.size):
+                unit.flat[i] = 1
+                rows.append(backpropagate([(output, unit)], self.path, True, create_graph=self.linked))
+                unit.flat[i] = 0
+        blocks = []
+        for variable in self.variables:
+            shape = np.shape(output) + variable.shape
+            zeros = np.zeros(variable.shape, variable.dtype)
+            if any(variable in row for row in rows):
+                block = np.reshape(np.stack([row.get(variable, zeros) for row in rows]), shape)
+            else:
+                block = np.zeros(shape, variable.dtype)
+            blocks.append(_returned(block, self.as_tensor, True))
+        return blocks
 
 
 def _choose(
@@ -237,26 +259,12 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
     def derivatives(*args: Any, **kwargs: Any) -> Any:
         trace = _Trace(*_choose(f, args, kwargs, argnums))
-        value = trace.value()
-        leaves = flatten(value)
-        zeros = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
         blocks = []
-        for number, leaf in enumerate(leaves):
-            rows = []
-            for index in np.ndindex(leaf.shape):
-                unit = zeros[number].copy()
-                unit[index] = 1
-                cotangent = rebuild(value, iter([*zeros[:number], unit, *zeros[number + 1 :]]))
-                rows.append(flatten(trace.gradients(cotangent, retain_graph=True)))
-            columns = [
-                np.reshape(np.stack([row[k] for row in rows]), leaf.shape + variable.shape)
-                if rows
-                else _returned(np.zeros(leaf.shape + variable.shape, variable.dtype), trace.as_tensor, True)
-                for k, variable in enumerate(trace.variables)
-            ]
-            structured = rebuild(trace.args, iter(columns))
+        for leaf in flatten(trace.output):
+            columns = iter(trace.derivatives(leaf))
+            structured = rebuild(trace.args, columns)
             blocks.append(structured[0] if isinstance(argnums, int) else structured)
-        return rebuild(value, iter(blocks))
+        return rebuild(trace.output, iter(blocks))
 
     return derivatives
 

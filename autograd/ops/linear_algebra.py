@@ -21,20 +21,19 @@ def _transposed(x: Any) -> Any:
 
 def _matmul_by_left(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.ndim == 1:
-        return np.expand_dims(g, -1) * b
+        return g.reshape(*g.shape, 1) * b
     if a.ndim == 1:
-        return (b @ np.expand_dims(g, -1))[..., 0]
+        return b @ g if b.ndim == 2 else (b @ g.reshape(*g.shape, 1))[..., 0]
     return g @ (b.T if b.ndim == 2 else _transposed(b))
 
 
 def _matmul_by_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     if a.ndim == 1:
-        return g * a if b.ndim == 1 else np.expand_dims(a, -1) * np.expand_dims(g, -2)
-    if b.ndim == 1:
-        return (_transposed(a) @ np.expand_dims(g, -1))[..., 0]
-    if b.ndim == 2:  # one product of matrices, and not one for each of the batch to be summed
+        return g * a if b.ndim == 1 else a.reshape(-1, 1) * g.reshape(*g.shape[:-1], 1, g.shape[-1])
+    if b.ndim <= 2:  # one product of matrices, and not one for each of the batch to be summed
         rows = _product(a.shape[:-1])
-        return np.reshape(a, (rows, a.shape[-1])).T @ np.reshape(g, (rows, g.shape[-1]))
+        matrix = a if a.ndim == 2 else a.reshape(rows, a.shape[-1])
+        return g.reshape(rows) @ matrix if b.ndim == 1 else matrix.T @ g.reshape(rows, g.shape[-1])
     return _transposed(a) @ g
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd.backend import broadcast_to
 from autograd.primitives import primitive
 from autograd.tensor import implementations
 
@@ -14,8 +15,11 @@ from autograd.tensor import implementations
 def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Return `g`, reduced from `x` over `axis`, broadcast back to the shape of `x`."""
     if axis is not None and not keepdims and x.ndim:  # a single number is its own sum over axis 0
-        g = np.expand_dims(g, axis)
-    return np.broadcast_to(g, x.shape)
+        kept = list(x.shape)
+        for i in axis if isinstance(axis, tuple) else (axis,):
+            kept[i] = 1
+        g = g.reshape(kept)
+    return broadcast_to(g, x.shape)
 
 
 def _count(x: Any, axis: Any) -> int:
