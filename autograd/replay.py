@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from autograd.compiler import Plan, Writer, common, live, steps_of
-from autograd.recording import changed_mode, is_recording, mode, next_order
+from autograd.recording import changed_mode, is_recording, mode, modes, next_order
 from autograd.tensor import Tensor
 from autograd.tracing import (
     Array,
@@ -64,7 +64,7 @@ class Jitted:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arrays: list[Array] = []
         key = _signature((args, kwargs) if kwargs else args, arrays)
-        if key is None or mode().tracer is not None:
+        if key is None or (modes and mode().tracer is not None):
             return self.function(*args, **kwargs)
         program = self.programs.get(key)
         if program is None or not program.fits():
@@ -102,8 +102,7 @@ def _signature(tree: Any, arrays: list[Array]) -> Any:
     if kind is Tensor:
         if tree._tracked and is_recording():
             return None
-        arrays.append(tree._array)
-        return Tensor, tree._array.shape, tree._array.dtype
+        return Tensor, *_signature(tree._array, arrays)
     if isinstance(tree, (np.generic, ndarray)):
         arrays.append(np.array(tree, order="C", copy=None))
         return tree.shape, tree.dtype
@@ -238,17 +237,25 @@ class Program:
         self.count = len(outputs)
         self.gradients = [tensor for tensor, _ in recording.gradients]
         self.cleared = [tensor for tensor in tracer.differentiated if tensor not in set(self.gradients)]
+        # A single array, and nothing else to do.
+        self.is_plain = self.tree == 0 and self.leaves == [(False, Variable)]
+        self.is_plain = self.is_plain and not (tracer.differentiated or tracer.assigned)
 
     def fits(self) -> bool:
         """Tell whether everything from outside is as it was when the program was recorded."""
         for tensor, array in self.touched:
             if tensor._array is not array:
                 return False
-        return all(_same(attributes(owner), then) for owner, then in self.owners)
+        for owner, then in self.owners:
+            if not _same(attributes(owner), then):
+                return False
+        return True
 
     def __call__(self, arrays: list[Array]) -> Any:
         """Run the program on arrays of the shapes and dtypes that it was recorded with."""
         results = self.run(*arrays)
+        if self.is_plain:
+            return results[0]
         for tensor, gradient in zip(self.gradients, results[self.count :], strict=True):
             if tensor.grad is None or tensor.grad._array is not gradient:
                 tensor.grad = Tensor(gradient)
