@@ -7,6 +7,7 @@ import keyword
 import linecache
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 from numpy import ndarray
@@ -56,9 +57,9 @@ def common(calls: list[Call]) -> tuple[list[Call], dict[Variable, Variable]]:
             return tuple((word, frozen(part, by_value)) for word, part in tree.items())
         if isinstance(tree, slice):
             return tree.start, tree.stop, tree.step
-        return type(tree), str(tree) if isinstance(
-            tree, float
-        ) else tree  # 0.0 and -0.0 are equal, nan is not
+        if isinstance(tree, (float, np.floating)):  # 0.0 and -0.0 are equal, and nan is not
+            return type(tree), repr(tree)
+        return type(tree), tree
 
     for call in calls:
         call.args, call.kwargs = replaced(
@@ -308,6 +309,9 @@ def _is_reduction(function: Any) -> bool:
     return isinstance(getattr(function, "__self__", None), np.ufunc) and function.__name__ == "reduce"
 
 
+# ------------------------------------------------------------------------------------------- drawing
+
+
 class Step(NamedTuple):
     """What a picture of a program shows: a call, an argument, or an array from outside."""
 
@@ -323,6 +327,7 @@ class Step(NamedTuple):
 def steps_of(
     calls: list[Call], arguments: dict[Variable, str], outputs: list[Variable], tracer: Tracer
 ) -> list[Step]:
+    """Return what a picture of these calls shows."""
     steps: list[Step] = []
     latest: dict[Variable | Storage, int] = {}  # the step that has made a variable, or changed its memory
     tensors = {id(array): tensor for tensor, array in tracer.touched.items()}
@@ -360,6 +365,9 @@ def _name(function: Any) -> str:
     return f"{owner.__name__}_{name}" if isinstance(owner, np.ufunc) else name
 
 
+# ------------------------------------------------------------------------------------------- writing
+
+
 class Writer:
     """Write a program as Python source."""
 
@@ -367,13 +375,11 @@ class Writer:
         self.plan = plan
         self.lines: list[str] = []
         self.globals: dict[str, Any] = {}
-        self.names: dict[
-            int, str
-        ] = {}  # by the identity of what is named, which `globals` or others keep alive
+        self.names: dict[int, str] = {}  # by the identity of what is named
         self.given_names: dict[int, str] = {
             id(array): tensor.name for tensor, array in tracer.touched.items() if tensor.name
         }
-        self.methods: dict[str, Any] = {}
+        self.methods: dict[str, Any] = {}  # of ufuncs: NumPy makes a new object each time
         self.numbers: dict[Any, Variable] = {}
         self.parts: dict[str, str] = {}  # what stands for an array within a run
         self.counts: dict[str, int] = {}
@@ -531,7 +537,8 @@ class Writer:
         return f"{names[0]} = {result}"
 
     def function(self, function: Any) -> str:
-        if isinstance(getattr(function, "__self__", None), np.ufunc):  # each time another object
+        """Return the name of a function."""
+        if isinstance(getattr(function, "__self__", None), np.ufunc):
             function = self.methods.setdefault(_name(function), function)
         return self.constant(function, _name(function))
 
@@ -559,14 +566,13 @@ class Writer:
         return self.numbers[key]
 
     def finish(self, outputs: list[Variable], gradients: list[Variable]) -> tuple[str, Any]:
-        """Return the source, and the function that it defines."""
+        """Return the source, and the function that it defines; errors in it show its lines."""
         returned = []
         given: set[Storage] = set()  # each result is in memory of its own
-        for variable in outputs:
+        for variable in outputs + gradients:
             own = variable.storage.kind == "result" and variable.storage not in given
             returned.append(self.variable(variable) + ("" if own else ".copy()"))
             given.add(variable.storage)
-        returned += [self.variable(variable) for variable in gradients]
         self.lines.append(f"return ({''.join(text + ', ' for text in returned)})")
         head = [
             f"# {name} = {value!r}"
@@ -577,9 +583,11 @@ class Writer:
         body = [f"def {self.name}({', '.join(self.arguments)}):", *self.lines]
         source = "\n".join([*head, "\n    ".join(body)]) + "\n"
         file = f"<jit {self.name} {id(self):x}>"
-        linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
         exec(compile(source, file, "exec"), self.globals)
-        return source, self.globals[self.name]
+        function = self.globals[self.name]
+        linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+        finalize(function, linecache.cache.pop, file, None)
+        return source, function
 
 
 REDUCTION_DEFAULTS = {"axis": 0, "dtype": None, "keepdims": False}

@@ -41,7 +41,8 @@ def jit(function: Callable[..., Any]) -> Jitted:
 
     Arrays and tensors from outside are used by reference, so what optimizers do to parameters is seen;
     dropout draws afresh. Any other Python code runs at the recording alone: what depends on values
-    (`if loss > 1`, `float(x)`) raises a TypeError. In every call `.grad` starts from None; its arrays are
+    (`if loss > 1`, `float(x)`) raises a TypeError, and what is computed from other arrays alone, or drawn
+    from a generator by other means than an op, stays as it was at the recording. In every call `.grad` starts from None; its arrays are
     overwritten by the next. Under a transform that differentiates by its arguments, the function is called
     as it is.
     """
@@ -96,7 +97,7 @@ def _signature(tree: Any, arrays: list[Array]) -> Any:
     if kind is ndarray:
         arrays.append(tree if tree.flags.c_contiguous else np.ascontiguousarray(tree))
         return tree.shape, tree.dtype
-    if kind is tuple or kind is list:
+    if isinstance(tree, (tuple, list)):
         keys = [_signature(part, arrays) for part in tree]
         return None if None in keys else (kind, *keys)
     if kind is Tensor:
@@ -107,11 +108,10 @@ def _signature(tree: Any, arrays: list[Array]) -> Any:
         arrays.append(np.array(tree, order="C", copy=None))
         return tree.shape, tree.dtype
     if isinstance(tree, dict):
-        pairs = [(name, _signature(part, arrays)) for name, part in tree.items()]
-        return None if any(part is None for _, part in pairs) else (kind, *pairs)
-    if isinstance(tree, (tuple, list)):
-        keys = [_signature(part, arrays) for part in tree]
-        return None if None in keys else (kind, *keys)
+        key = _signature(tuple(tree.values()), arrays)
+        return None if key is None else (kind, tuple(tree), key)
+    if kind is float:  # 0.0 and -0.0 are equal, and nan is not
+        return kind, repr(tree)
     try:
         hash(tree)
     except TypeError:
@@ -133,8 +133,10 @@ class Recording:
                 args, kwargs = rebuild((args, kwargs), map(self._argument, flatten((args, kwargs))))
                 try:
                     output = function(*args, **kwargs)
-                except ValueError as error:  # NumPy's, over our own
-                    raise (needed_value(error) or error) from None
+                except Exception as error:  # NumPy's, perhaps, over our own
+                    if (needed := needed_value(error)) is not None:
+                        raise needed from None
+                    raise
             self.leaves = [self._leaf(leaf) for leaf in flatten(output)]
             self.tree = rebuild(output, iter(range(len(self.leaves))))
             self.gradients = [

@@ -11,7 +11,13 @@ from typing import Any
 US = ("graphgrad", "graphgrad jit")
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = {US[0]: "#D55E00", US[1]: "#E69F00", "NumPy by hand": "#009E73", "NumPy in place": "#009E73"}
+COLOURS = {
+    US[0]: "#D55E00",
+    US[1]: "#E69F00",
+    "NumPy by hand": "#009E73",
+    "NumPy in place": "#009E73",
+    "matrix products": "#BBBBBB",
+}
 PEER = "#56B4E9"
 
 TITLES = {

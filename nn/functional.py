@@ -239,12 +239,16 @@ def _nll_loss(x: Any, *, labels: Any) -> Any:
     classes, count = x.shape[-1], labels.size
     if labels.ndim != 1:
         x, labels = x.reshape(count, classes), labels.reshape(count)
-    if count and np.maximum.reduce(labels.astype(np.uint64)) >= classes:  # negative ones become large
+    try:
+        if count and np.minimum.reduce(labels) < 0:
+            raise IndexError
+        picked = x[np.arange(count), labels]
+    except IndexError:
         raise ValueError(
             f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
             f"{labels.min()} to {labels.max()}"
-        )
-    return 0 - np.add.reduce(x[np.arange(count), labels]) / max(count, 1)
+        ) from None
+    return 0 - np.add.reduce(picked) / max(count, 1)
 
 
 def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:

@@ -310,6 +310,13 @@ def test_tensors_give_tensors_and_arrays_arrays() -> None:
         assert type(replayed(np.float32(3))) is np.ndarray
 
 
+def test_zeros_have_signs() -> None:
+    replayed = jit(lambda x, y: (x * y, x * 0.0, x * -0.0))
+    for zero in (0.0, -0.0):
+        for ours, sign in zip(replayed(np.ones(2), zero), (zero, 0.0, -0.0), strict=True):
+            assert np.signbit(ours).all() == np.signbit(sign)
+
+
 def test_what_cannot_be_a_key_is_refused() -> None:
     with pytest.raises(TypeError, match="and not set"):
         jit(lambda x: x)({1})
@@ -434,6 +441,22 @@ def test_two_backwards_in_a_call_add_up() -> None:
     for k in range(3):
         replayed(np.full(2, k + 1.0))
         np.testing.assert_array_equal(w.grad.data, (k + 1) + (k + 1) ** 2)
+
+
+def test_every_gradient_has_memory_of_its_own() -> None:
+    a, b = (Tensor(np.ones(3), requires_grad=True) for _ in range(2))
+    x = np.arange(3.0)
+
+    def function(x: Any) -> None:
+        np.sum(a * x + b * x).backward()
+
+    replayed = jit(function)
+    for _ in range(3):
+        replayed(x)
+        np.testing.assert_array_equal(a.grad.data, x)
+        a.grad.data[...] = 7
+        np.testing.assert_array_equal(b.grad.data, [0, 1, 2])
+        np.testing.assert_array_equal(x, [0, 1, 2])
 
 
 def test_dropout_draws_afresh_from_its_generator() -> None:

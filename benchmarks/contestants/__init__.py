@@ -15,4 +15,5 @@ CONTESTANTS = {
     "JAX jit": "contestants.jax_jit",
     "HIPS autograd": "contestants.hips",
     "MyGrad": "contestants.mygrad",
+    "matrix products": "contestants.products",
 }
