@@ -42,9 +42,9 @@ def jit(function: Callable[..., Any]) -> Jitted:
     Arrays and tensors from outside are used by reference, so what optimizers do to parameters is seen;
     dropout draws afresh. Any other Python code runs at the recording alone: what depends on values
     (`if loss > 1`, `float(x)`) raises a TypeError, and what is computed from other arrays alone, or drawn
-    from a generator by other means than an op, stays as it was at the recording. In every call `.grad` starts from None; its arrays are
-    overwritten by the next. Under a transform that differentiates by its arguments, the function is called
-    as it is.
+    from a generator by other means than an op, stays as it was at the recording. In every call `.grad`
+    starts from None; its arrays are overwritten by the next. Under a transform that differentiates by its
+    arguments, the function is called as it is.
     """
     return Jitted(function)
 
@@ -248,10 +248,7 @@ class Program:
         for tensor, array in self.touched:
             if tensor._array is not array:
                 return False
-        for owner, then in self.owners:
-            if not _same(attributes(owner), then):
-                return False
-        return True
+        return not self.owners or all(_same(attributes(owner), then) for owner, then in self.owners)
 
     def __call__(self, arrays: list[Array]) -> Any:
         """Run the program on arrays of the shapes and dtypes that it was recorded with."""

@@ -15,10 +15,10 @@ from autograd import Tensor, callback
 Array = NDArray[Any]
 
 # Parameters are updated in pieces: longer ones leave the processor's cache between one pass and the next, and
-# shorter ones cost more calls than the cache saves.
-PIECE = 65_536
-Piece = tuple[slice | None, Array, list[Array], list[Array], list[Array]]
-"""Where it is in the parameter (None for all of it), and there: weights, state, scratch; and the numbers."""
+# shorter ones cost more calls than the cache saves. Of 16,384 to 4 million elements these were fastest.
+PIECE = 262_144
+Piece = tuple[slice | None, Array, list[Array], list[Array]]
+"""Where it is in the parameter (None for all of it), and there: weights, state and scratch."""
 
 
 class Optimizer:
@@ -59,7 +59,7 @@ class Optimizer:
         self.state: dict[str, list[Array]] = {
             slot: [np.zeros_like(parameter.data) for parameter in self.parameters] for slot in self.slots
         }
-        self._pieces: list[tuple[Any, list[Piece]]] = [(None, [])] * len(self.parameters)
+        self._pieces: list[tuple[Any, list[Piece], list[Array]]] = [(None, [], [])] * len(self.parameters)
         longest = min(PIECE, max(parameter.size for parameter in self.parameters))
         self._scratch = {
             parameter.dtype: np.empty((2, longest), parameter.dtype) for parameter in self.parameters
@@ -68,7 +68,7 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         # Views would be copied as arrays of their own.
-        return {**vars(self), "_pieces": [(None, [])] * len(self.parameters)}
+        return {**vars(self), "_pieces": [(None, [], [])] * len(self.parameters)}
 
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
@@ -92,30 +92,30 @@ class Optimizer:
         for number, gradient in gradients.items():
             parameter = self.parameters[number]
             data = parameter.data
-            cut, pieces = self._pieces[number]
+            cut, pieces, numbers = self._pieces[number]
             if cut is not data:
-                pieces = self._cut(number, data)
-            for place, w, state, scratch, (decay, *numbers) in pieces:
+                pieces, numbers = self._cut(number, data)
+            for place, w, state, scratch in pieces:
                 g = gradient if place is None else gradient.reshape(-1)[place]
                 if self.weight_decay:
-                    g = self.decay(w, g, scratch[0], decay)
-                self.update(w, g, state, scratch, *numbers)
+                    g = self.decay(w, g, scratch[0], numbers[-1])
+                self.update(w, g, state, scratch, numbers)
             parameter.data = data  # tells the graph that the values have changed
 
     def _advance(self, numbers: list[int]) -> None:
         """Count a step of these parameters, and set the numbers that it computes with."""
         self.steps += 1
-        known: dict[int, tuple[float, ...]] = {}
+        known: dict[int, Array] = {}
         for number in numbers:
             self.updates[number] += 1
             step = self.updates[number]
             if step not in known:
-                known[step] = self.decay_number(), *self.numbers(step)
+                known[step] = np.array((*self.numbers(step), self.decay_number()))
             if number not in self._numbers:
                 self._numbers[number] = np.empty(len(known[step]), self.parameters[number].dtype)
             self._numbers[number][...] = known[step]
 
-    def _cut(self, number: int, data: Array) -> list[Piece]:
+    def _cut(self, number: int, data: Array) -> tuple[list[Piece], list[Array]]:
         """Cut a parameter into pieces, and remember them as long as its array lives."""
         # As the data of Tensors jit sees these arrays, too.
         state = [Tensor(self.state[slot][number]).data for slot in self.slots]
@@ -125,15 +125,15 @@ class Optimizer:
         pieces: list[Piece] = []
         if data.size <= PIECE:
             rows = [row[: data.size].reshape(data.shape) for row in scratch]
-            pieces.append((None, data, state, rows, constants))
+            pieces.append((None, data, state, rows))
         else:
             for start in range(0, data.size, PIECE):
                 place = slice(start, start + PIECE)
                 w, *parts = (row.reshape(-1)[place] for row in (data, *state))
-                pieces.append((place, w, parts, [row[: w.size] for row in scratch], constants))
+                pieces.append((place, w, parts, [row[: w.size] for row in scratch]))
         if type(data) is np.ndarray:
-            self._pieces[number] = data, pieces
-        return pieces
+            self._pieces[number] = data, pieces, constants
+        return pieces, constants
 
     def decay_number(self) -> float:
         """Return the number that `decay` computes with."""
@@ -152,11 +152,13 @@ class Optimizer:
         """
         return (self.lr,)
 
-    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
+    def update(
+        self, w: Array, g: Array, state: list[Array], scratch: list[Array], numbers: list[Array]
+    ) -> None:
         """Change the weights `w` in place by the gradient `g`, which stays as it is.
 
         `state` has an array per slot, and `scratch` two, the first of which may hold `g`; `numbers` are
-        those of the step.
+        those of the step, and that of `decay`.
         """
         raise NotImplementedError
 
@@ -220,9 +222,11 @@ class SGD(Optimizer):
     def numbers(self, step: int) -> tuple[float, ...]:
         return self.lr, self.momentum
 
-    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
+    def update(
+        self, w: Array, g: Array, state: list[Array], scratch: list[Array], numbers: list[Array]
+    ) -> None:
         first, second = scratch
-        lr, momentum = numbers
+        lr, momentum, _ = numbers
         direction = g
         for v in state:
             np.multiply(v, momentum, v)
@@ -265,10 +269,12 @@ class Adam(Optimizer):
         rate = self.lr * root / (1 - beta1**step)
         return rate, self.eps * root, beta1, 1 - beta1, beta2, 1 - beta2
 
-    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
+    def update(
+        self, w: Array, g: Array, state: list[Array], scratch: list[Array], numbers: list[Array]
+    ) -> None:
         mean, square = state
         second = scratch[1]
-        rate, small, beta1, rest1, beta2, rest2 = numbers
+        rate, small, beta1, rest1, beta2, rest2, _ = numbers
         np.multiply(mean, beta1, mean)
         np.multiply(g, rest1, second)
         np.add(mean, second, mean)
@@ -337,8 +343,10 @@ class RMSprop(Optimizer):
     def numbers(self, step: int) -> tuple[float, ...]:
         return self.lr, self.eps, self.alpha, 1 - self.alpha
 
-    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
-        lr, eps, alpha, rest = numbers
+    def update(
+        self, w: Array, g: Array, state: list[Array], scratch: list[Array], numbers: list[Array]
+    ) -> None:
+        lr, eps, alpha, rest, _ = numbers
         _mean_square(state[0], g, alpha, rest, scratch[1])
         _step_over_root(w, g, state[0], lr, eps, scratch)
 
@@ -362,10 +370,12 @@ class Adagrad(Optimizer):
     def numbers(self, step: int) -> tuple[float, ...]:
         return self.lr, self.eps
 
-    def update(self, w: Array, g: Array, state: list[Array], scratch: list[Array], *numbers: Array) -> None:
+    def update(
+        self, w: Array, g: Array, state: list[Array], scratch: list[Array], numbers: list[Array]
+    ) -> None:
         (total,), second = state, scratch[1]
         np.add(total, np.multiply(g, g, second), total)
-        lr, eps = numbers
+        lr, eps, _ = numbers
         _step_over_root(w, g, total, lr, eps, scratch)
 
 

@@ -329,7 +329,6 @@ TABLE = [
     row("F.nll_loss(x, np.array([2, 0]))", (2, 3), reference="-(x[0, 2] + x[1, 0]) / 2"),
     row("F.nll_loss(x, 1)", (3,), reference="-x[1]"),
     *(row("F.relu(x)", s, low=0.5, reference="np.maximum(x, 0)") for s in [(2, 3), (), (0,)]),
-    row("F._gate_op(x, np.arange(3) < 2)", (3,), reference="np.where(np.arange(3) < 2, x, 0)"),
     row("F.relu(x)", (2, 3), high=-0.5, reference="np.maximum(x, 0)"),
     *(row("F.sigmoid(x)", s, reference="1 / (1 + np.exp(-x))") for s in [(2, 3), (), (0,)]),
     *(row("F.softplus(x)", s, reference="np.log(1 + np.exp(x))") for s in [(2, 3), (), (0,)]),

@@ -615,8 +615,8 @@ def test_an_optimizer_of_ones_own() -> None:
     class SignDescent(Optimizer):
         slots = ("count",)
 
-        def update(self, w: Any, g: Any, state: Any, scratch: Any, *numbers: Any) -> None:
-            (count,), (first, _), (lr,) = state, scratch, numbers
+        def update(self, w: Any, g: Any, state: Any, scratch: Any, numbers: Any) -> None:
+            (count,), (first, _), lr = state, scratch, numbers[0]
             count += 1
             w -= np.multiply(np.sign(g), lr, out=first)
 
