@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import tempfile
-import urllib.request
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -234,6 +233,8 @@ def _download(target: Path, size: int, sha256: str, mirrors: Strings) -> Path:
 
 
 def _fetch(url: str, target: Path, size: int, sha256: str) -> None:
+    import urllib.request  # which takes as long to import as this package
+
     # Each download has a file of its own, which takes the target's name only when it is verified.
     handle, part = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent)
     try:
