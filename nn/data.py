@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import http.client
 import importlib.resources
 import math
 import os
@@ -215,13 +214,15 @@ def _cache_folder() -> Path:
 
 
 def _download(target: Path, size: int, sha256: str, mirrors: Strings) -> Path:
+    from http.client import HTTPException  # which takes as long to import as this package
+
     failures = []
     for mirror in mirrors:
         url = mirror + target.name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _fetch(url, target, size, sha256)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             failures.append(f"\n  {url}: {str(error) or type(error).__name__}")
         # Even after a failure: another process may have finished the same download.
         if os.path.isfile(target):
@@ -233,7 +234,7 @@ def _download(target: Path, size: int, sha256: str, mirrors: Strings) -> Path:
 
 
 def _fetch(url: str, target: Path, size: int, sha256: str) -> None:
-    import urllib.request  # which takes as long to import as this package
+    import urllib.request
 
     # Each download has a file of its own, which takes the target's name only when it is verified.
     handle, part = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent)
