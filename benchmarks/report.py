@@ -143,6 +143,7 @@ def markdown(results: dict[str, Any]) -> str:
         "# graphgrad and its peers",
         "Medians; in brackets the median over the rounds of the time over graphgrad's: above 1 is slower "
         "than graphgrad, below 1 faster. – is for what a contestant does not do.",
+        summary(results),
         "![The results as bars](results.png)",
         "\n".join(f"- {fact}: {value}" for fact, value in results["machine"].items()),
         "\n".join(f"- {name}: {entry.get('version') or entry['note']}" for name, entry in everyone.items()),
@@ -156,21 +157,36 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def chosen(results: dict[str, Any]) -> dict[str, dict[str, Entry]]:
+    """Return the most telling tasks, as far as they were done, by their titles."""
+    panels = {}
+    for group, task, title in PANELS:
+        tasks = results["groups"].get(group, {})
+        if isinstance(tasks, dict) and (task in tasks or (task is None and tasks)):
+            panels[title] = tasks[task or next(iter(tasks))]
+    return panels
+
+
+def summary(results: dict[str, Any]) -> str:
+    """Return a table of the most telling tasks, without ratios: the one in the README."""
+    names = [name for name in results["contestants"] if name not in ("NumPy in place", "matrix products")]
+    rows = []
+    for title, entries in chosen(results).items():
+        found = [entries.get(name) for name in names]
+        rows.append([title, *(cell(entry).split(" (")[0] for entry in found)])
+    return table(["", *names], rows)
+
+
 def picture(results: dict[str, Any], path: Path) -> None:
     """Draw the most telling tasks as bars."""
     from matplotlib.figure import Figure
 
-    groups = results["groups"]
-    panels = []
-    for group, task, title in PANELS:
-        tasks = groups.get(group, {})
-        if isinstance(tasks, dict) and (task in tasks or (task is None and tasks)):
-            panels.append((title, tasks[task or next(iter(tasks))]))
+    panels = chosen(results)
     if not panels:
         return
     rows = -(-len(panels) // 2)
     figure = Figure(figsize=(9, 0.7 + 2.3 * rows), layout="constrained", facecolor="white")
-    for place, (title, entries) in enumerate(panels, 1):
+    for place, (title, entries) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(rows, 2, place)
         bars(axes, entries)
         axes.set_title(title, fontsize=9.5, loc="left", fontweight="bold")

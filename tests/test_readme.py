@@ -43,6 +43,16 @@ def test_pictures_and_files_exist() -> None:
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
+def test_the_figures_are_those_that_the_benchmark_printed() -> None:
+    section = README.split("## How fast")[1].split("## train.py")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    printed = (ROOT / "benchmarks" / "results" / "results.md").read_text(encoding="utf-8")
+    assert len(rows) > 5
+    assert "\n".join(rows) in printed
+    for fact in re.findall(r"^- (?:date|processor|python|duration): (.*)$", printed, re.MULTILINE):
+        assert fact in section
+
+
 def test_the_functions_it_lists_are_differentiated() -> None:
     import numpy as np
 

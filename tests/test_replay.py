@@ -13,6 +13,7 @@ from autograd import (
     Tensor,
     callback,
     compiler,
+    draw_graph,
     grad,
     hessian,
     hvp,
@@ -677,6 +678,24 @@ def test_the_program_is_printed() -> None:
     assert str(replayed) == "nothing recorded yet"
     replayed(np.ones((2, 3), np.float32))
     assert "tanh(x, " in str(replayed) and "(2, 3) float32" in str(replayed)
+
+
+def test_the_program_is_drawn() -> None:
+    w = Tensor(np.ones(3), requires_grad=True, name="w")
+
+    @jit
+    def function(x: Any) -> Any:
+        y = np.zeros_like(x)
+        y += np.tanh(x) * w.data
+        return y
+
+    with pytest.raises(RuntimeError, match="nothing was recorded yet"):
+        draw_graph(function)
+    source = draw_graph(function, np.ones(3)).source
+    for name in ("x", "w", "tanh", "multiply", "zeros_like", "add"):
+        assert f"<b>{name}</b>" in source
+    assert source.count(" -> ") == 6  # x to tanh and zeros, tanh and w to multiply, that and zeros to add
+    assert draw_graph(function).source == source
 
 
 def test_an_error_in_a_replay_shows_the_line() -> None:
