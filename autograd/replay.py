@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import update_wrapper
 from inspect import signature
 from itertools import zip_longest
-from operator import is_
 from threading import Lock
 from types import MethodType
 from typing import Any
@@ -17,14 +16,7 @@ from numpy import ndarray
 from autograd.compiler import Plan, Writer, common, live, steps_of
 from autograd.recording import changed_mode, is_recording, mode, modes, next_order
 from autograd.tensor import Tensor
-from autograd.tracing import (
-    Array,
-    TracedArray,
-    Tracer,
-    Variable,
-    attributes,
-    needed_value,
-)
+from autograd.tracing import Array, TracedArray, Tracer, Variable, is_unchanged, needed_value
 from autograd.transforms import flatten, rebuild
 
 PROGRAMS = 16  # that a function keeps, the latest
@@ -152,7 +144,7 @@ class Recording:
                 f"{getattr(function, '__name__', function)} keeps an array that it has computed (in a list, "
                 "an attribute, a global name ...); replays would not, so return it instead"
             )
-        changed = [owner for owner, then in tracer.owners.values() if not _same(attributes(owner), then)]
+        changed = [owner for owner, contents in tracer.owners.values() if not is_unchanged(contents)]
         if changed:
             raise TypeError(
                 f"an attribute of {type(changed[0]).__name__} was changed while jit recorded it, and replays "
@@ -207,10 +199,6 @@ def _own(leaf: Any) -> Any:
     return leaf.value.copy() if type(leaf) is Variable else leaf
 
 
-def _same(now: tuple[Any, ...], then: tuple[Any, ...]) -> bool:
-    return len(now) == len(then) and all(map(is_, now, then))
-
-
 class Program:
     """What is run in place of a function: NumPy calls in a flat list, with the buffers for their results."""
 
@@ -230,7 +218,7 @@ class Program:
         self.bytes = plan.bytes
         self.lock = Lock()
         self.touched = list(tracer.touched.items())
-        self.owners = list(tracer.owners.values())
+        self.contents = [entry for _, contents in tracer.owners.values() for entry in contents]
         self.assigned = list(tracer.assigned)
         self.tree = recording.tree
         self.leaves = [
@@ -248,7 +236,7 @@ class Program:
         for tensor, array in self.touched:
             if tensor._array is not array:
                 return False
-        return not self.owners or all(_same(attributes(owner), then) for owner, then in self.owners)
+        return is_unchanged(self.contents)
 
     def __call__(self, arrays: list[Array]) -> Any:
         """Run the program on arrays of the shapes and dtypes that it was recorded with."""

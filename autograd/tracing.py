@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from operator import is_
 from threading import get_ident
 from typing import Any
 from weakref import ref
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from autograd.recording import modes
 
 Array = NDArray[Any]
+Contents = list[tuple[Any, tuple[Any, ...]]]
+"""The attributes of an object, and each list among them, with what was in it."""
 
 
 class ValueNeeded(TypeError):
@@ -129,7 +132,7 @@ class Tracer:
         self.old_gradients: dict[Any, Any] = {}
         self.differentiated: dict[Any, None] = {}  # those that backward() has given a gradient here
         self.assigned: dict[Any, None] = {}  # those whose data was set here
-        self.owners: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+        self.owners: dict[int, tuple[Any, Contents]] = {}
 
     # ------------------------------------------------------------------------ tensors from outside
 
@@ -161,7 +164,9 @@ class Tracer:
     def watch(self, owner: Any) -> None:
         """Remember what a module is like: a replay is of use as long as it stays so."""
         if id(owner) not in self.owners:
-            self.owners[id(owner)] = (owner, attributes(owner))
+            attributes = vars(owner)
+            lists = (value for value in attributes.values() if type(value) is list)
+            self.owners[id(owner)] = (owner, [(holder, _inside(holder)) for holder in (attributes, *lists)])
 
     def leave(self) -> None:
         """Give tensors from outside their arrays and gradients back."""
@@ -291,10 +296,17 @@ class Tracer:
         return type(value)(*traced) if hasattr(value, "_fields") else tuple(traced)
 
 
-def attributes(owner: Any) -> tuple[Any, ...]:
-    """Return the attributes of an object, and what its lists have in them."""
-    values = tuple(vars(owner).values())
-    return values + tuple(part for value in values if type(value) is list for part in value)
+def _inside(holder: Any) -> tuple[Any, ...]:
+    return tuple(holder.values() if type(holder) is dict else holder)
+
+
+def is_unchanged(contents: Contents) -> bool:
+    """Tell whether the attributes of an object, and its lists, hold what they held."""
+    for holder, then in contents:
+        now = holder.values() if type(holder) is dict else holder
+        if len(now) != len(then) or not all(map(is_, now, then)):
+            return False
+    return True
 
 
 def _value(array: TracedArray) -> Array:
