@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from random import Random
 from threading import Thread
 from typing import Any
 
@@ -159,6 +160,47 @@ def test_the_order_of_writing_and_reading_is_kept() -> None:
         return first, second, y + 1, view * 1
 
     check(function, *[(np.arange(5.0) + k,) for k in range(3)])
+
+
+def random_writer(random: Random) -> str:
+    """Return a program on matrices that computes, looks at results in other ways, and writes into them."""
+    names, own = ["x", "y"], []  # what there is, and what may be written to
+    lines = []
+    for number in range(random.randint(4, 25)):
+        a, b, new = random.choice(names), random.choice(names), f"v{number}"
+        views = ("[::-1]", ".T", "[:, ::-1]", ".reshape(6, 6)", ".T[::-1]")
+        makers = [
+            f"np.{random.choice(['add', 'multiply', 'subtract', 'maximum'])}({a}, {b})",
+            f"np.{random.choice(['tanh', 'sin', 'negative', 'copy', 'zeros_like', 'ones_like'])}({a})",
+            f"{a}.sum(axis={random.randint(0, 1)}, keepdims=True) + {b}",
+            a + random.choice(views),
+        ]
+        target = random.choice(own) if own else None
+        if target is None or random.random() < 0.65:
+            kind = random.randint(0, 3)
+            lines.append(f"{new} = {makers[kind]}")
+            names.append(new)
+            own += [new] if kind < 3 or a in own else []
+        else:
+            writers = [
+                f"{target} {random.choice(['+=', '-=', '*='])} {a} * 0.5",
+                f"{target}[{random.choice(['1:3', '::2', ':, 1', '2'])}] = {a}[0, 0]",
+                f"np.add({a}, {b}, out={target})",
+            ]
+            lines.append(random.choice(writers))
+    outputs = random.sample(names, min(len(names), 3))
+    return "\n    ".join(["def function(x, y):", *lines, f"return [{', '.join(outputs)}]"])
+
+
+@pytest.mark.parametrize("block", [compiler.BLOCK, 1])
+def test_programs_of_views_and_writes(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "BLOCK", block)
+    for seed in range(200):
+        names: dict[str, Any] = {"np": np}
+        exec(random_writer(Random(seed)), names)
+        generator = np.random.default_rng(seed)
+        with np.errstate(all="ignore"):
+            check(names["function"], *[tuple(generator.normal(size=(2, 6, 6))) for _ in range(3)])
 
 
 def test_equal_calls_are_made_once_and_what_nobody_needs_never() -> None:
