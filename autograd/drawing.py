@@ -10,7 +10,7 @@ import numpy as np
 from autograd.recording import calls
 from autograd.replay import Jitted
 from autograd.tensor import Tensor
-from autograd.transforms import flatten
+from autograd.trees import flatten
 
 if TYPE_CHECKING:
     from graphviz import Digraph

@@ -11,7 +11,8 @@ import numpy as np
 from autograd.backend import Array
 from autograd.recording import no_grad
 from autograd.tensor import ArrayLike, Tensor
-from autograd.transforms import flatten, map_tree, rebuild, vjp
+from autograd.transforms import vjp
+from autograd.trees import flatten, map_tree, rebuild
 
 
 class GradcheckError(AssertionError):

@@ -17,7 +17,7 @@ from autograd.compiler import Plan, Writer, common, live, steps_of
 from autograd.recording import changed_mode, is_recording, mode, modes, next_order
 from autograd.tensor import Tensor
 from autograd.tracing import Array, TracedArray, Tracer, Variable, is_unchanged, needed_value
-from autograd.transforms import flatten, rebuild
+from autograd.trees import flatten, rebuild
 
 PROGRAMS = 16  # that a function keeps, the latest
 
@@ -228,8 +228,8 @@ class Program:
         self.gradients = [tensor for tensor, _ in recording.gradients]
         self.cleared = [tensor for tensor in tracer.differentiated if tensor not in set(self.gradients)]
         # A single array, and nothing else to do.
-        self.is_plain = self.tree == 0 and self.leaves == [(False, Variable)]
-        self.is_plain = self.is_plain and not (tracer.differentiated or tracer.assigned)
+        effects = tracer.differentiated or tracer.assigned
+        self.is_plain = self.tree == 0 and self.leaves == [(False, Variable)] and not effects
 
     def fits(self) -> bool:
         """Tell whether everything from outside is as it was when the program was recorded."""

@@ -19,6 +19,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from autograd.recording import modes
+from autograd.trees import flatten, map_tree
 
 Array = NDArray[Any]
 Contents = list[tuple[Any, tuple[Any, ...]]]
@@ -98,25 +99,12 @@ class Call:
 
 
 def _variables(tree: Any) -> Iterator[Variable]:
-    if type(tree) is Variable:
-        yield tree
-    elif isinstance(tree, (tuple, list)):
-        for part in tree:
-            yield from _variables(part)
-    elif isinstance(tree, dict):
-        yield from _variables(list(tree.values()))
+    return (leaf for leaf in flatten(tree) if type(leaf) is Variable)
 
 
-def replaced(tree: Any, kind: type, replace: Callable[[Any], Any]) -> Any:
-    """Return nested tuples, lists and dicts with everything of a kind replaced."""
-    if isinstance(tree, kind):
-        return replace(tree)
-    if isinstance(tree, (tuple, list)):
-        parts = [replaced(part, kind, replace) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    if isinstance(tree, dict):
-        return {key: replaced(part, kind, replace) for key, part in tree.items()}
-    return tree
+def replaced(tree: Any, kind: Any, replace: Callable[[Any], Any]) -> Any:
+    """Return a tree with everything of a kind (a type, or several) replaced."""
+    return map_tree(lambda leaf: replace(leaf) if isinstance(leaf, kind) else leaf, tree)
 
 
 class Tracer:
@@ -274,7 +262,7 @@ class Tracer:
         def variable(array: Any) -> Variable:
             return array.variable if type(array) is TracedArray else self.outside(array)
 
-        return replaced(tree, (TracedArray, ndarray), variable)  # type: ignore[arg-type]
+        return replaced(tree, (TracedArray, ndarray), variable)
 
     def _noted(self, kind: str, function: Callable[..., Any], args: Any, kwargs: Any, value: Any) -> Any:
         several = isinstance(value, tuple)
@@ -348,10 +336,10 @@ class TracedArray(NDArrayOperatorsMixin):
         if name in SHAPES:
             return value
         method = getattr(ndarray, name)
-        if not callable(method):  # .T, .real, .imag
+        if name in PROPERTIES:
             return self.tracer.note(PROPERTIES[name], (self,), {})
-        if name in LEAVING:
-            raise _value_needed(f".{name}()")
+        if name in LEAVING or not callable(method):
+            raise _value_needed(f".{name}")
 
         def call(*args: Any, **kwargs: Any) -> Any:
             return self.tracer.note(METHODS.get(name, method), (self, *args), kwargs)
@@ -386,7 +374,18 @@ def _is_other(x: Any) -> bool:
 
 SHAPES = {"shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags", "base"}
 PROPERTIES: dict[str, Callable[..., Any]] = {"T": np.transpose, "real": np.real, "imag": np.imag}
-LEAVING = {"item", "tolist", "tobytes", "tofile", "dump", "dumps"}
+LEAVING = {
+    "item",
+    "tolist",
+    "tobytes",
+    "tofile",
+    "dump",
+    "dumps",
+    "resize",
+    "setfield",
+    "setflags",
+    "byteswap",
+}
 WRITERS = {
     np.copyto,
     np.put,

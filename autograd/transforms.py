@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,57 +12,7 @@ from autograd.backward import backpropagate, find_path
 from autograd.primitives import primitive
 from autograd.recording import is_recording, recording
 from autograd.tensor import ArrayLike, Tensor
-
-# An argument may be an array, or lists, tuples and dicts of arrays, nested: a tree.
-
-
-def flatten(tree: Any) -> list[Any]:
-    """Return the arrays (and numbers and Tensors) of nested lists, tuples and dicts, in order."""
-    if isinstance(tree, dict):
-        return [leaf for branch in tree.values() for leaf in flatten(branch)]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for branch in tree for leaf in flatten(branch)]
-    return [tree]
-
-
-def rebuild(tree: Any, leaves: Iterator[Any]) -> Any:
-    """Return the structure of `tree` with its leaves replaced, in order, by `leaves`."""
-    if isinstance(tree, dict):
-        return {key: rebuild(branch, leaves) for key, branch in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        branches = [rebuild(branch, leaves) for branch in tree]
-        return type(tree)(*branches) if hasattr(tree, "_fields") else type(tree)(branches)
-    return next(leaves)
-
-
-def flatten_like(structure: Any, tree: Any) -> list[Any]:
-    """Return the leaves of `tree` in the order of `structure`, which it must have."""
-    if isinstance(structure, dict) and isinstance(tree, dict) and structure.keys() == tree.keys():
-        return [leaf for key, branch in structure.items() for leaf in flatten_like(branch, tree[key])]
-    if isinstance(structure, (list, tuple)) and isinstance(tree, (list, tuple)):
-        if len(structure) == len(tree):
-            pairs = zip(structure, tree, strict=True)
-            return [leaf for branch, part in pairs for leaf in flatten_like(branch, part)]
-    elif not isinstance(structure, (dict, list, tuple)) and not isinstance(tree, (dict, list, tuple)):
-        return [tree]
-    raise ValueError(
-        f"the cotangent (or tangent) must have the structure of the value that it belongs to: "
-        f"{_outline(structure)}, and not {_outline(tree)}"
-    )
-
-
-def _outline(tree: Any) -> str:
-    if isinstance(tree, dict):
-        return f"a dict with the keys {list(tree)}"
-    if isinstance(tree, (list, tuple)):
-        return f"a {type(tree).__name__} of {len(tree)}"
-    return "an array"
-
-
-def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply `function` to every leaf of a tree."""
-    return rebuild(tree, map(function, flatten(tree)))
-
+from autograd.trees import flatten, flatten_like, map_tree, rebuild
 
 # A variable of a transform is a node of its own, linked to the tensor it stands for: then an outer
 # transform sees through it, and an inner one stops at it.

@@ -112,6 +112,13 @@ class Chain(NamedTuple):
     """One element without a graph, to see what arrays alone take; None where the graph does not keep them."""
 
 
+def add_ones(y: Any, ops: int) -> Any:
+    """Return the end of a chain of so many ops."""
+    for _ in range(ops):
+        y = y + 1.0
+    return y
+
+
 CHAINS = {f"{ops:,} ops": ops for ops in (1_000, 10_000, 100_000, 1_000_000)}
 
 # ------------------------------------------------------------------------------- scientific programs

@@ -26,7 +26,7 @@ from autograd import (
     vjp,
 )
 from autograd.tracing import Variable
-from autograd.transforms import flatten
+from autograd.trees import flatten
 from nn import MLP, SGD, Adagrad, Adam, AdamW, Dropout, Linear, Module, RMSprop, Sequential, cross_entropy
 from nn import functional as F
 from tests.test_ops import Row, each_row

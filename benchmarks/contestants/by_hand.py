@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from work import BETA1, BETA2, EPSILON, MOMENTUM, Array, Classifier, OpChain, Run, Training
+
+Update = Callable[[list[Array]], Callable[[list[Array], float], None]]
+"""Makes, for a list of weights, the function that changes it by gradients and a rate."""
 
 
 def version() -> str:
@@ -81,7 +85,8 @@ def gradients_of(
     return loss, gradients[::-1]
 
 
-def steps(task: Training) -> Run:
+def trained(task: Training, gradients_of: Callable[..., Any], sgd: Update, adam: Update) -> Run:
+    """Return the training steps of a task, made of their parts."""
     weights = task.weights()
     x, labels = task.data()
     update = (adam if task.optimizer == "Adam" else sgd)(weights)
@@ -91,9 +96,13 @@ def steps(task: Training) -> Run:
         for _ in range(count):
             loss, gradients = gradients_of(weights, x, labels, task.dropout, generator)
             update(gradients, task.rate)
-        return loss
+        return float(loss)
 
     return run
+
+
+def steps(task: Training) -> Run:
+    return trained(task, gradients_of, sgd, adam)
 
 
 def ops(task: OpChain) -> Run:

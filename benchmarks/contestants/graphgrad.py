@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from work import MOMENTUM, Array, Chain, OpChain, Program, Run, Training
+from work import MOMENTUM, Array, Chain, OpChain, Program, Run, Training, add_ones
 
 from autograd import Tensor, grad, hvp, jacobian
 from nn import MLP, SGD, Adam, cross_entropy
@@ -76,19 +76,13 @@ def ops(task: OpChain) -> Run:
 def chains(ops: int) -> Chain:
     x: Tensor = Tensor([1.0], requires_grad=True)
 
-    def build() -> Any:
-        y = x
-        for _ in range(ops):
-            y = y + 1.0
-        return y
-
     def backward(y: Tensor) -> float:
         x.grad = None
         y.backward()
         assert x.grad is not None
         return float(x.grad.item())
 
-    return Chain(build, backward, np.ones(1))
+    return Chain(lambda: add_ones(x, ops), backward, np.ones(1))
 
 
 def programs(task: Program, wrap: Wrap = lambda f: f) -> Run:

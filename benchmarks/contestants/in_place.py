@@ -97,18 +97,7 @@ def gradients_of(
 
 
 def steps(task: Training) -> Run:
-    weights = task.weights()
-    x, labels = task.data()
-    update = (adam if task.optimizer == "Adam" else sgd)(weights)
-    generator = np.random.default_rng(3) if task.dropout else None
-
-    def run(count: int) -> float:
-        for _ in range(count):
-            loss, gradients = gradients_of(weights, x, labels, task.dropout, generator)
-            update(gradients, task.rate)
-        return loss
-
-    return run
+    return by_hand.trained(task, gradients_of, sgd, adam)
 
 
 def classifier(weights: list[Array]) -> Classifier:

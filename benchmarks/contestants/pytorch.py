@@ -7,7 +7,20 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from work import BETA1, BETA2, EPSILON, MOMENTUM, Array, Chain, Classifier, OpChain, Program, Run, Training
+from work import (
+    BETA1,
+    BETA2,
+    EPSILON,
+    MOMENTUM,
+    Array,
+    Chain,
+    Classifier,
+    OpChain,
+    Program,
+    Run,
+    Training,
+    add_ones,
+)
 
 ALL_CORES = torch.get_num_threads()
 
@@ -88,18 +101,12 @@ def chains(ops: int) -> Chain:
     torch.set_num_threads(1)
     x = torch.ones(1, dtype=torch.float64, requires_grad=True)
 
-    def build() -> Any:
-        y = x
-        for _ in range(ops):
-            y = y + 1.0
-        return y
-
     def backward(y: Any) -> float:
         x.grad = None
         y.backward()
         return float(x.grad.item())
 
-    return Chain(build, backward)
+    return Chain(lambda: add_ones(x, ops), backward)
 
 
 def programs(task: Program) -> Run:
