@@ -56,7 +56,7 @@ class Path(NamedTuple):
 
     targets: set[Tensor]
     wanted: dict[Tensor, None]
-    """What gradients are needed of: the targets, then the nodes on the way to them (oldest first, if `others`)."""
+    """What gradients are needed of: the targets, then the nodes on the way (oldest first, if `others`)."""
     others: bool
     """Whether the outputs depend on tracked tensors that are no targets, too."""
 

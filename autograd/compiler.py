@@ -284,7 +284,7 @@ def _is_elementwise(function: Any) -> bool:
     return isinstance(function, np.ufunc) and function.signature is None
 
 
-WITH_OUT = {np.mean, np.var, np.std, np.clip, np.concatenate, np.stack, np.einsum, np.dot, np.cumsum, np.take}
+WITH_OUT = {np.mean, np.var, np.std, np.clip, np.concatenate, np.stack, np.einsum, np.cumsum, np.take}
 FILLED = {np.zeros_like: "0", np.ones_like: "1", np.empty_like: "0"}
 COPIES = {np.copy, ndarray.copy, ndarray.astype}
 
@@ -296,6 +296,8 @@ def _out_form(call: Call) -> str:
         return ""
     if isinstance(function, np.ufunc):
         return "out" if function.nout == 1 else ""
+    if function is np.dot:
+        return "out"
     if _is_reduction(function):
         return "reduction"
     if function in FILLED:
@@ -591,7 +593,7 @@ class Writer:
 
 
 REDUCTION_DEFAULTS = {"axis": 0, "dtype": None, "keepdims": False}
-AS_METHODS = {np.reshape, np.transpose, np.swapaxes, np.squeeze, np.ravel, np.repeat, np.diagonal}
+AS_METHODS = {np.reshape, np.transpose, np.swapaxes, np.squeeze, np.ravel, np.repeat, np.diagonal, np.dot}
 
 
 def _checked(value: Any, shape: tuple[int, ...], name: str) -> Array:

@@ -58,7 +58,12 @@ def _keyword_only(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(code.co_varnames[count : count + code.co_kwonlyargcount])
 
 
-def primitive(forward: Callable[..., Any], *rules: Any, name: str | None = None) -> Callable[..., Any]:
+def primitive(
+    forward: Callable[..., Any],
+    *rules: Any,
+    name: str | None = None,
+    numpy: Callable[..., Any] | None = None,
+) -> Callable[..., Any]:
     """Return `forward` as an operation of the graph, with one gradient rule per array input.
 
     `forward(*arrays, **params)` computes an array: a pure function whose array arguments are
@@ -70,12 +75,14 @@ def primitive(forward: Callable[..., Any], *rules: Any, name: str | None = None)
     all it is a source (of random numbers, say), recorded to be seen in the graph.
 
     The result takes Tensors and gives a Tensor; given none, it is `forward` itself. When `forward`
-    is a function of NumPy's, or any that follows its protocols, it takes Tensors from now on.
+    is a function of NumPy's, or any that follows its protocols, it takes Tensors from now on; so does
+    the function `numpy`, of which `forward` is another spelling.
 
     >>> cube = primitive(lambda x: x**3, lambda g, y, x: g * 3 * x**2, name="cube")
     """
     variadic = len(rules) == 1 and isinstance(rules[0], each)
-    op = Op(name or forward.__name__.strip("_<>"), forward, rules[0] if variadic else rules)
+    function = numpy or forward
+    op = Op(name or function.__name__.strip("_<>"), forward, rules[0] if variadic else rules)
     plain = not op.keywords and not variadic
     if plain and len(rules) == 1:
         apply = _unary(op)
@@ -84,9 +91,9 @@ def primitive(forward: Callable[..., Any], *rules: Any, name: str | None = None)
     else:
         apply = _general(op)
     apply.__name__ = apply.__qualname__ = op.name
-    apply.__doc__ = forward.__doc__
+    apply.__doc__ = function.__doc__
     apply.op = op  # type: ignore[attr-defined]
-    implementations[forward] = apply if isinstance(forward, np.ufunc) else _numpy_call(op, apply)
+    implementations[function] = apply if isinstance(function, np.ufunc) else _numpy_call(op, function, apply)
     return apply
 
 
@@ -254,27 +261,29 @@ def _constant(value: Any) -> Any:
     return value if isinstance(value, np.generic) else as_array(value)
 
 
-def _numpy_call(op: Op, apply: Callable[..., Any]) -> Callable[..., Any]:
+def _numpy_call(op: Op, function: Callable[..., Any], apply: Callable[..., Any]) -> Callable[..., Any]:
     """Return `apply` with the calling convention of the NumPy function that it stands for."""
     arity = len(op.rules)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if len(args) > arity:  # the common case of np.sum(x, 0)
-            words = _parameters(op.forward)[arity : len(args)]
+            words = _parameters(function)[arity : len(args)]
             if op.keywords.issuperset(words) and len(words) == len(args) - arity:
                 return apply(*args[:arity], **dict(zip(words, args[arity:])), **kwargs)  # noqa: B905
         if len(args) != arity or not kwargs.keys() <= op.keywords:
-            arrays, params = _arrays_and_params(op, args, kwargs)
+            arrays, params = _arrays_and_params(op, function, args, kwargs)
             return apply(*arrays, **params)
         return apply(*args, **kwargs)
 
     return call
 
 
-def _arrays_and_params(op: Op, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+def _arrays_and_params(
+    op: Op, function: Callable[..., Any], args: Any, kwargs: Any
+) -> tuple[list[Any], dict[str, Any]]:
     """Sort the arguments of a NumPy call into arrays and keywords; refuse what no rule knows."""
     try:
-        defaults = _defaults(op.forward)
+        defaults = _defaults(function)
     except ValueError:  # a function in C that says nothing of its parameters
         raise TypeError(f"np.{op.name} of a Tensor needs {len(op.rules)} arrays, and no more") from None
     if len(args) > len(defaults):

@@ -443,8 +443,17 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 
 
+def by_dot(a: Array, b: Array) -> bool:
+    """Tell whether np.dot gives a @ b sooner: it costs less to call, but writes zeros to the result first."""
+    if a.ndim == 2 == b.ndim:
+        return bool(len(a) * b.shape[1] <= 4096)
+    return 0 < a.ndim <= 2 and 0 < b.ndim <= 2
+
+
 def _plainly_put(function: Any, args: Any, kwargs: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-    """Return a call of a reduction as that of its ufunc."""
+    """Return a call of a reduction as that of its ufunc, and a small matrix product as that of np.dot."""
+    if function is np.matmul and not kwargs and by_dot(*args):
+        return np.dot, args, kwargs
     ufunc = REDUCTIONS.get(function)
     if ufunc is None or len(args) > 2:
         return function, args, kwargs

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd import backend
 from autograd.primitives import each, implements, primitive
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -23,21 +24,23 @@ def _matmul_by_left(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.ndim == 1:
         return g.reshape(*g.shape, 1) * b
     if a.ndim == 1:
-        return b @ g if b.ndim == 2 else (b @ g.reshape(*g.shape, 1))[..., 0]
-    return g @ (b.T if b.ndim == 2 else _transposed(b))
+        return backend.matmul(b, g) if b.ndim == 2 else (b @ g.reshape(*g.shape, 1))[..., 0]
+    return backend.matmul(g, b.T) if b.ndim == 2 else g @ _transposed(b)
 
 
 def _matmul_by_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     if a.ndim == 1:
         return g * a if b.ndim == 1 else a.reshape(-1, 1) * g.reshape(*g.shape[:-1], 1, g.shape[-1])
-    if b.ndim <= 2:  # one product of matrices, and not one for each of the batch to be summed
+    if b.ndim > 2:
+        return _transposed(a) @ g
+    if a.ndim > 2:  # one product of matrices, and not one for each of the batch to be summed
         rows = _product(a.shape[:-1])
-        matrix = a if a.ndim == 2 else a.reshape(rows, a.shape[-1])
-        return g.reshape(rows) @ matrix if b.ndim == 1 else matrix.T @ g.reshape(rows, g.shape[-1])
-    return _transposed(a) @ g
+        a = a.reshape(rows, a.shape[-1])
+        g = g.reshape(rows, g.shape[-1]) if b.ndim == 2 else g.reshape(rows)
+    return backend.matmul(g, a) if b.ndim == 1 else backend.matmul(a.T, g)
 
 
-matmul = primitive(np.matmul, _matmul_by_left, _matmul_by_right)
+matmul = primitive(backend.matmul, _matmul_by_left, _matmul_by_right, numpy=np.matmul)
 
 
 def _einsum_rule(i: int, g: Any, y: Any, *operands: Any, subscripts: str, optimize: Any) -> Any:

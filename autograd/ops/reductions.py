@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod as _product
 from typing import Any
 
@@ -29,7 +30,16 @@ def _count(x: Any, axis: Any) -> int:
     return _product(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-sum = primitive(np.sum, lambda g, y, x, *, axis=None, keepdims=False: spread(g, x, axis, keepdims))
+def _reduced_by(ufunc: np.ufunc) -> Callable[..., Any]:
+    """Return what np.sum and its like do, in two thirds of their time for a few numbers."""
+    return lambda x, *, axis=None, keepdims=False: ufunc.reduce(x, axis=axis, keepdims=keepdims)
+
+
+sum = primitive(
+    _reduced_by(np.add),
+    lambda g, y, x, *, axis=None, keepdims=False: spread(g, x, axis, keepdims),
+    numpy=np.sum,
+)
 
 
 def _mean_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -51,8 +61,8 @@ def _extreme_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = 
     return spread(g, x, axis, keepdims) * shares
 
 
-max = primitive(np.max, _extreme_rule)
-min = primitive(np.min, _extreme_rule)
+max = primitive(_reduced_by(np.maximum), _extreme_rule, numpy=np.max)
+min = primitive(_reduced_by(np.minimum), _extreme_rule, numpy=np.min)
 implementations[np.amax] = implementations[np.max]
 implementations[np.amin] = implementations[np.min]
 
@@ -103,7 +113,7 @@ def _product_of_others(x: Any) -> Any:
     return np.reshape(pairs, x.shape)[..., :n]
 
 
-prod = primitive(np.prod, _prod_rule)
+prod = primitive(_reduced_by(np.multiply), _prod_rule, numpy=np.prod)
 
 
 def _cumsum_rule(g: Any, y: Any, x: Any, *, axis: int | None = None) -> Any:

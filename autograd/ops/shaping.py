@@ -12,7 +12,7 @@ from autograd.tensor import not_differentiated
 
 
 def _reshape_rule(g: Any, y: Any, x: Any, *, shape: Any, order: str = "C") -> Any:
-    return np.reshape(g, x.shape, order=_fixed(order))
+    return g.reshape(x.shape) if order == "C" else np.reshape(g, x.shape, order=_fixed(order))
 
 
 def _ravel_rule(g: Any, y: Any, x: Any, *, order: str = "C") -> Any:
@@ -34,7 +34,7 @@ def _transpose_rule(g: Any, y: Any, x: Any, *, axes: Any = None) -> Any:
 
 copy = primitive(np.copy, lambda g, y, x: g)
 _reshape = primitive(
-    lambda x, *, shape, order="C": np.reshape(x, shape, order=order), _reshape_rule, name="reshape"
+    lambda x, *, shape, order="C": x.reshape(shape, order=order), _reshape_rule, name="reshape"
 )
 
 
@@ -47,8 +47,8 @@ def reshape(x: Any, shape: Any, order: str = "C", **others: Any) -> Any:
 
 
 ravel = primitive(np.ravel, _ravel_rule)
-squeeze = primitive(np.squeeze, lambda g, y, x, *, axis=None: np.reshape(g, x.shape))
-expand_dims = primitive(np.expand_dims, lambda g, y, x, *, axis: np.reshape(g, x.shape))
+squeeze = primitive(np.squeeze, lambda g, y, x, *, axis=None: g.reshape(x.shape))
+expand_dims = primitive(np.expand_dims, lambda g, y, x, *, axis: g.reshape(x.shape))
 broadcast_to = primitive(np.broadcast_to, lambda g, y, x, *, shape: g)
 transpose = primitive(np.transpose, _transpose_rule)
 swapaxes = primitive(np.swapaxes, lambda g, y, x, *, axis1, axis2: np.swapaxes(g, axis1, axis2))
