@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -255,16 +256,18 @@ def _changed(x: Tensor, op: Any) -> str:
 def sum_to(gradient: Any, shape: tuple[int, ...]) -> Any:
     """Sum `gradient` over the axes along which an array of `shape` was broadcast."""
     add = np.add.reduce if type(gradient) is ndarray else np.sum  # the method of arrays costs twice as much
-    extra = gradient.ndim - len(shape)
-    total = gradient
-    if extra > 0:
-        total = add(gradient, axis=0 if extra == 1 else tuple(range(extra)))
-    if total.shape != shape and extra >= 0:
-        stretched = [i for i, n in enumerate(shape) if n == 1 and total.shape[i] != 1]
-        total = add(total, axis=tuple(stretched), keepdims=True)
-    if total.shape != shape:
-        raise ValueError(f"a gradient rule returned shape {gradient.shape} for an input of shape {shape}")
-    return total
+    total = add(gradient, axis=_broadcast_axes(gradient.shape, shape))
+    return total if total.shape == shape else total.reshape(shape)
+
+
+@lru_cache(1024)
+def _broadcast_axes(shape: tuple[int, ...], original: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the axes of `shape` along which an array of the `original` shape was broadcast to it."""
+    extra = len(shape) - len(original)
+    stretched = [i for i in range(max(extra, 0), len(shape)) if original[i - extra] != shape[i]]
+    if extra < 0 or any(original[i - extra] != 1 for i in stretched):
+        raise ValueError(f"a gradient rule returned shape {shape} for an input of shape {original}")
+    return (*range(extra), *stretched)
 
 
 def _cast(gradient: Any, dtype: np.dtype[Any]) -> Any:

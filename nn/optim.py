@@ -64,7 +64,7 @@ class Optimizer:
         self._scratch = {
             parameter.dtype: np.empty((2, longest), parameter.dtype) for parameter in self.parameters
         }
-        self._numbers: dict[int, Array] = {}
+        self._numbers: dict[Any, Array] = {}  # by dtype: a row per parameter
 
     def __getstate__(self) -> dict[str, Any]:
         # Views would be copied as arrays of their own.
@@ -105,23 +105,25 @@ class Optimizer:
     def _advance(self, numbers: list[int]) -> None:
         """Count a step of these parameters, and set the numbers that it computes with."""
         self.steps += 1
-        known: dict[int, Array] = {}
         for number in numbers:
             self.updates[number] += 1
-            step = self.updates[number]
-            if step not in known:
-                known[step] = np.array((*self.numbers(step), self.decay_number()))
-            if number not in self._numbers:
-                self._numbers[number] = np.empty(len(known[step]), self.parameters[number].dtype)
-            self._numbers[number][...] = known[step]
+        taken = {self.updates[number] for number in numbers}
+        alike = len(taken) == 1 and len(numbers) == len(self.parameters)
+        for step in taken:
+            values = (*self.numbers(step), self.decay_number())
+            rows = slice(None) if alike else [n for n in numbers if self.updates[n] == step]
+            for dtype in self._scratch:
+                if dtype not in self._numbers:
+                    self._numbers[dtype] = np.empty((len(self.parameters), len(values)), dtype)
+                self._numbers[dtype][rows] = values
 
     def _cut(self, number: int, data: Array) -> tuple[list[Piece], list[Array]]:
         """Cut a parameter into pieces, and remember them as long as its array lives."""
         # As the data of Tensors jit sees these arrays, too.
         state = [Tensor(self.state[slot][number]).data for slot in self.slots]
-        numbers = Tensor(self._numbers[number]).data
+        numbers = Tensor(self._numbers[data.dtype]).data
         scratch = Tensor(self._scratch[data.dtype]).data
-        constants = [numbers[i, ...] for i in range(len(numbers))]
+        constants = [numbers[number, i, ...] for i in range(numbers.shape[1])]
         pieces: list[Piece] = []
         if data.size <= PIECE:
             rows = [row[: data.size].reshape(data.shape) for row in scratch]
