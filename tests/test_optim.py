@@ -600,10 +600,13 @@ def test_nesterov_needs_momentum() -> None:
 
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (1,), (3, 3, 1)])
 def test_a_gradient_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    parameter = with_gradient(np.ones((3, 3)), np.ones(shape))
+    before, parameter = with_gradient([1.0], [1.0]), with_gradient(np.ones((3, 3)), np.ones(shape))
+    optimizer = SGD([before, parameter], momentum=0.9)
     with pytest.raises(ValueError, match=r"shape \(3, 3\) was given a gradient of shape"):
-        SGD([parameter], lr=0.1).step()
-    assert (parameter.data == 1).all()
+        optimizer.step()
+    np.testing.assert_array_equal(before.data, [1.0])  # nothing has been changed
+    np.testing.assert_array_equal(optimizer.state["momentum"][0], [0.0])
+    assert (optimizer.steps, optimizer.updates) == (0, [0, 0])
 
 
 def test_an_optimizer_defines_its_update() -> None:

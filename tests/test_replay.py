@@ -163,7 +163,7 @@ def test_the_order_of_writing_and_reading_is_kept() -> None:
 
 
 def random_writer(random: Random) -> str:
-    """Return a program on matrices that computes, looks at results in other ways, and writes into them."""
+    """Return a program on matrices of two dtypes that computes, views its results, and writes into them."""
     names, own = ["x", "y"], []  # what there is, and what may be written to
     lines = []
     for number in range(random.randint(4, 25)):
@@ -173,14 +173,15 @@ def random_writer(random: Random) -> str:
             f"np.{random.choice(['add', 'multiply', 'subtract', 'maximum'])}({a}, {b})",
             f"np.{random.choice(['tanh', 'sin', 'negative', 'copy', 'zeros_like', 'ones_like'])}({a})",
             f"{a}.sum(axis={random.randint(0, 1)}, keepdims=True) + {b}",
+            f"np.greater({a}, {b}) * {random.choice(names)}",
             a + random.choice(views),
         ]
         target = random.choice(own) if own else None
         if target is None or random.random() < 0.65:
-            kind = random.randint(0, 3)
+            kind = random.randint(0, 4)
             lines.append(f"{new} = {makers[kind]}")
             names.append(new)
-            own += [new] if kind < 3 or a in own else []
+            own += [new] if kind < 4 or a in own else []
         else:
             writers = [
                 f"{target} {random.choice(['+=', '-=', '*='])} {a} * 0.5",
@@ -200,7 +201,8 @@ def test_programs_of_views_and_writes(block: int, monkeypatch: pytest.MonkeyPatc
         exec(random_writer(Random(seed)), names)
         generator = np.random.default_rng(seed)
         with np.errstate(all="ignore"):
-            check(names["function"], *[tuple(generator.normal(size=(2, 6, 6))) for _ in range(3)])
+            calls = [(x, y.astype(np.float32)) for x, y in generator.normal(size=(3, 2, 6, 6))]
+            check(names["function"], *calls)
 
 
 def test_equal_calls_are_made_once_and_what_nobody_needs_never() -> None:
