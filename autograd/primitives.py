@@ -266,10 +266,11 @@ def _numpy_call(op: Op, function: Callable[..., Any], apply: Callable[..., Any])
     arity = len(op.rules)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if len(args) > arity:  # the common case of np.sum(x, 0)
-            words = _parameters(function)[arity : len(args)]
-            if op.keywords.issuperset(words) and len(words) == len(args) - arity:
-                return apply(*args[:arity], **dict(zip(words, args[arity:])), **kwargs)  # noqa: B905
+        if len(args) == arity + 1:  # the common case of np.sum(x, 0)
+            word = _further_parameter(function, arity)
+            if word in op.keywords and word not in kwargs:
+                kwargs[word] = args[arity]
+                args = args[:arity]
         if len(args) != arity or not kwargs.keys() <= op.keywords:
             arrays, params = _arrays_and_params(op, function, args, kwargs)
             return apply(*arrays, **params)
@@ -301,12 +302,12 @@ def _arrays_and_params(
 
 
 @cache
-def _parameters(function: Callable[..., Any]) -> list[str]:
-    """Return the names of a function's parameters; none where it does not tell."""
+def _further_parameter(function: Callable[..., Any], arity: int) -> str | None:
+    """Return the name of the first parameter after the arrays; None where a function does not tell."""
     try:
-        return list(_defaults(function))
-    except ValueError:
-        return []
+        return list(_defaults(function))[arity]
+    except (ValueError, IndexError):
+        return None
 
 
 @cache

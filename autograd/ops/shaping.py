@@ -34,7 +34,9 @@ def _transpose_rule(g: Any, y: Any, x: Any, *, axes: Any = None) -> Any:
 
 copy = primitive(np.copy, lambda g, y, x: g)
 _reshape = primitive(
-    lambda x, *, shape, order="C": x.reshape(shape, order=order), _reshape_rule, name="reshape"
+    lambda x, *, shape, order="C": x.reshape(shape) if order == "C" else x.reshape(shape, order=order),
+    _reshape_rule,
+    name="reshape",
 )
 
 
