@@ -242,9 +242,13 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba, 2015, algorithm 1)."""
+    """Adam (Kingma & Ba, 2015, algorithm 1).
 
-    slots = ("mean", "square")
+    `momentum` and `squares` are decaying sums of the gradients and of their squares: the moments of the paper
+    over 1 - beta, which takes two passes less.
+    """
+
+    slots = ("momentum", "squares")
 
     def __init__(
         self,
@@ -266,22 +270,20 @@ class Adam(Optimizer):
     def numbers(self, step: int) -> tuple[float, ...]:
         beta1, beta2 = self.betas
         # lr (mean / c1) / (sqrt(square / c2) + eps), with the corrections c of the bias towards 0, is
-        # rate mean / (sqrt(square) + small): a pass less.
-        root = sqrt(1 - beta2**step)
-        rate = self.lr * root / (1 - beta1**step)
-        return rate, self.eps * root, beta1, 1 - beta1, beta2, 1 - beta2
+        # rate momentum / (sqrt(squares) + small).
+        scale = sqrt((1 - beta2) / (1 - beta2**step))
+        rate = self.lr * (1 - beta1) / (1 - beta1**step) / scale
+        return rate, self.eps / scale, beta1, beta2
 
     def update(
         self, w: Array, g: Array, state: list[Array], scratch: list[Array], numbers: list[Array]
     ) -> None:
-        mean, square = state
-        second = scratch[1]
-        rate, small, beta1, rest1, beta2, rest2, _ = numbers
-        np.multiply(mean, beta1, mean)
-        np.multiply(g, rest1, second)
-        np.add(mean, second, mean)
-        _mean_square(square, g, beta2, rest2, second)
-        _step_over_root(w, mean, square, rate, small, scratch)
+        momentum, squares = state
+        rate, small, beta1, beta2, _ = numbers
+        np.multiply(momentum, beta1, momentum)
+        np.add(momentum, g, momentum)
+        _add_square(squares, beta2, g, scratch[1])
+        _step_over_root(w, momentum, squares, rate, small, scratch)
 
 
 class AdamW(Adam):
@@ -305,12 +307,11 @@ class AdamW(Adam):
         return g
 
 
-def _mean_square(square: Array, g: Array, beta: Array, rest: Array, scratch: Array) -> None:
-    """Let `square` become beta square + rest g^2."""
-    np.multiply(square, beta, square)
+def _add_square(squares: Array, decay: Array, g: Array, scratch: Array) -> None:
+    """Let `squares` become decay squares + g^2."""
+    np.multiply(squares, decay, squares)
     np.multiply(g, g, scratch)
-    np.multiply(scratch, rest, scratch)
-    np.add(square, scratch, square)
+    np.add(squares, scratch, squares)
 
 
 def _step_over_root(w: Array, g: Array, square: Array, lr: Array, eps: Array, scratch: list[Array]) -> None:
@@ -324,9 +325,12 @@ def _step_over_root(w: Array, g: Array, square: Array, lr: Array, eps: Array, sc
 
 
 class RMSprop(Optimizer):
-    """RMSprop (Tieleman & Hinton, 2012): the gradient over the root of its mean square."""
+    """RMSprop (Tieleman & Hinton, 2012): the gradient over the root of its mean square.
 
-    slots = ("square",)
+    `squares` is a decaying sum: the mean square over 1 - alpha.
+    """
+
+    slots = ("squares",)
 
     def __init__(
         self,
@@ -343,14 +347,15 @@ class RMSprop(Optimizer):
         self.eps = eps
 
     def numbers(self, step: int) -> tuple[float, ...]:
-        return self.lr, self.eps, self.alpha, 1 - self.alpha
+        scale = sqrt(1 - self.alpha)
+        return self.lr / scale, self.eps / scale, self.alpha
 
     def update(
         self, w: Array, g: Array, state: list[Array], scratch: list[Array], numbers: list[Array]
     ) -> None:
-        lr, eps, alpha, rest, _ = numbers
-        _mean_square(state[0], g, alpha, rest, scratch[1])
-        _step_over_root(w, g, state[0], lr, eps, scratch)
+        rate, small, alpha, _ = numbers
+        _add_square(state[0], alpha, g, scratch[1])
+        _step_over_root(w, g, state[0], rate, small, scratch)
 
 
 class Adagrad(Optimizer):

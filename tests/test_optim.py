@@ -440,10 +440,10 @@ def test_state_dict_names_and_copies() -> None:
     optimizer = Adam([with_gradient([1.0], [1.0]), with_gradient([[2.0]], [[1.0]])])
     optimizer.step()
     state = optimizer.state_dict()
-    assert list(state) == ["steps", "updates", "mean.0", "mean.1", "square.0", "square.1"]
+    assert list(state) == ["steps", "updates", "momentum.0", "momentum.1", "squares.0", "squares.1"]
     assert state["steps"] == 1
-    state["mean.0"][:] = 100
-    assert optimizer.state["mean"][0] == pytest.approx(0.1)
+    state["momentum.0"][:] = 100
+    assert optimizer.state["momentum"][0] == 1
     assert list(SGD([leaf(1.0)]).state_dict()) == ["steps", "updates"]
     assert list(SGD([leaf(1.0)], momentum=0.5).state_dict()) == ["steps", "updates", "momentum.0"]
 
@@ -462,16 +462,16 @@ def test_load_state_dict_lists_all_that_does_not_fit() -> None:
     before = optimizer.state_dict()
     state = {
         "steps": np.array(5),
-        "mean.0": np.ones(3),
-        "mean.1": np.ones(1),
-        "square.1": np.ones((1, 1)),
-        "momentum.0": np.ones(2),
+        "momentum.0": np.ones(3),
+        "momentum.1": np.ones(1),
+        "squares.1": np.ones((1, 1)),
+        "mean.0": np.ones(2),
     }
     with pytest.raises(ValueError) as caught:
         optimizer.load_state_dict(state)
     assert str(caught.value) == (
-        "state of Adam does not fit: updates is missing; square.0 is missing; momentum.0 is unexpected; "
-        "mean.0 is (2,) and was given (3,); square.1 is (1,) and was given (1, 1)"
+        "state of Adam does not fit: updates is missing; squares.0 is missing; mean.0 is unexpected; "
+        "momentum.0 is (2,) and was given (3,); squares.1 is (1,) and was given (1, 1)"
     )
     after = optimizer.state_dict()
     assert all(np.array_equal(after[name], before[name]) for name in before)
