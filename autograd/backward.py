@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -63,37 +64,43 @@ class Path(NamedTuple):
 
 
 def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
-    """Collect what lies between tracked `outputs` and `targets`.
+    """Collect what lies between `outputs` and `targets`: it is no longer tracked, as if it were constant.
 
     Creation order is topological order, so what is older than every target cannot depend on one.
     """
     since = min([target.order for target in targets], default=0)
     wanted = dict.fromkeys(targets)
     others = elsewhere = False
-    reached = list(dict.fromkeys(outputs))
-    found = set(reached)
-    for node in reached:  # it grows on the way
-        if node.order < since:
-            others = True
-            continue
-        if node.inputs is None:
-            raise RuntimeError(_freed(node))
-        if node.op is None and node not in wanted:
-            elsewhere = True
-        for x in node.inputs:
-            if type(x) is Tensor and x._tracked and x not in found:
-                found.add(x)
-                reached.append(x)
+    reached: list[Tensor] = []
+    ends: Any = (outputs,)
+    for inputs in chain(ends, (node.inputs for node in reached)):  # it grows on the way
+        if inputs is None:
+            _track(reached)
+            raise RuntimeError(_freed(next(node for node in reached if node.inputs is None)))
+        for x in inputs:
+            if type(x) is Tensor and x._tracked:
+                if x.order < since:
+                    others = True
+                else:
+                    x._tracked = False  # so that it is not reached again
+                    reached.append(x)
+                    if x.op is None and x not in wanted:
+                        elsewhere = True
     if not others and not elsewhere:  # then all that is tracked leads to the targets
         wanted.update(dict.fromkeys(reached))
-        return Path(set(targets), wanted, others)
-    for node in sorted(reached, key=attrgetter("order")):
-        if node.order >= since:
+    else:
+        for node in sorted(reached, key=attrgetter("order")):
             for x in node.inputs:
                 if type(x) is Tensor and x in wanted:
                     wanted[node] = None
                     break
+        _track(node for node in reached if node not in wanted)
     return Path(set(targets), wanted, others)
+
+
+def _track(nodes: Iterable[Tensor]) -> None:
+    for node in nodes:
+        node._tracked = True
 
 
 def backpropagate(
@@ -129,11 +136,25 @@ def backpropagate(
     return gradients
 
 
+def backpropagate_rows(output: Tensor, seeds: Any, path: Path) -> dict[Tensor, Any]:
+    """Return the gradients of `output` weighted by each of `seeds`, (rows, *shape), as arrays (rows, *shape).
+
+    The graph is kept. Rules of elementwise ops are called once for all rows, others for each.
+    """
+    gradients = {output: seeds} if output in path.wanted else {}
+    _walk(gradients, path.targets, path.wanted, False, True, False, by_rows=True)
+    return gradients
+
+
 def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
     """Return `seed` as a gradient of `output`: its shape and dtype, and memory of our own unless tracked."""
     if seed is None:
-        ones = output._array.copy()
-        ones.fill(1)
+        ones = output._array
+        if type(ones) is ndarray:  # in a fifth of the time
+            ones = ones.copy()
+            ones.fill(1)
+        else:
+            ones = np.ones_like(ones)
         return Tensor(ones) if create_graph else ones
     if type(seed) is not Tensor:
         seed = as_array(seed)
@@ -154,6 +175,7 @@ def _walk(
     record: bool,
     retain_graph: bool,
     keep_all: bool,
+    by_rows: bool = False,
 ) -> None:
     """Run the rules from the tensors in `gradients` down to leaves and `targets`, adding up in `gradients`.
 
@@ -191,6 +213,10 @@ def _walk(
                 )
             else:
                 values = [x._array if type(x) is Tensor else x for x in inputs]
+        if op.last is not None:  # type: ignore[union-attr]
+            g = op.last(g, y)  # type: ignore[union-attr]
+        if by_rows:
+            rules = [_for_rows(op, rule, x) for rule, x in zip(rules, inputs, strict=True)]
         arity = 0 if params else len(values)
         for rule, x in zip(rules, inputs):  # noqa: B905 (strict= costs a third of the loop)
             if type(x) is not Tensor:
@@ -214,14 +240,15 @@ def _walk(
                 if type(gradient) is not kind:
                     gradient = convert(gradient)
                 data = x._array
-                if gradient.shape != data.shape:
+                if gradient.shape != data.shape and not by_rows:
                     gradient = sum_to(gradient, data.shape)
                 if gradient.dtype is not data.dtype:
                     gradient = _cast(gradient, data.dtype)
             except Exception as error:
                 error.add_note(f"in the gradient of {op.name} of {describe(inputs, params)}")  # type: ignore[union-attr]
                 raise
-            if x not in gradients:
+            before = gradients.get(x)
+            if before is None:
                 at_end = x.op is None or x in targets
                 if at_end or keep_all:
                     data = gradient._array if record else gradient
@@ -231,11 +258,31 @@ def _walk(
                 if not at_end:
                     heappush(upcoming, (-x.order, x))
             elif x in accumulated:
-                gradients[x] += gradient
+                before += gradient
+                gradients[x] = before
             else:
-                gradients[x] = gradients[x] + gradient  # a NumPy scalar where both are 0-d
+                gradients[x] = before + gradient  # a NumPy scalar where both are 0-d
                 if gradient.ndim and not record:
                     accumulated.add(x)
+
+
+def _for_rows(op: Any, rule: Any, x: Any) -> Any:
+    """Return the rule of an input `x` for many gradients at once, (rows, *shape of the output)."""
+
+    def many(g: Any, y: Any, *values: Any, **params: Any) -> Any:
+        if op.elementwise:
+            rows = rule(g, y, *values, **params)
+            if rows.shape[1:] == x.shape:
+                return rows
+            axes = tuple(axis + 1 for axis in _broadcast_axes(rows.shape[1:], x.shape))
+            return np.add.reduce(rows, axis=axes).reshape(len(rows), *x.shape)
+        rows = np.empty_like(g, x.dtype, shape=(len(g), *x.shape))
+        for i in range(len(g)):
+            gradient = rule(g[i], y, *values, **params)
+            rows[i] = gradient if gradient.shape == x.shape else sum_to(gradient, x.shape)
+        return rows
+
+    return None if rule is None else many
 
 
 def _freed(node: Tensor) -> str:

@@ -18,12 +18,21 @@ from autograd.tracing import needed_value
 class Op:
     """What an operation is: its name, its forward function, and one gradient rule per input."""
 
-    __slots__ = ("name", "forward", "rules", "keywords")
+    __slots__ = ("name", "forward", "rules", "elementwise", "last", "keywords")
 
-    def __init__(self, name: str, forward: Callable[..., Any], rules: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        rules: Any,
+        elementwise: bool = False,
+        last: Callable[..., Any] | None = None,
+    ) -> None:
         self.name = name
         self.forward = forward
         self.rules = rules
+        self.elementwise = elementwise
+        self.last = last
         # NumPy's own functions have more keywords than their rules know; other functions, no less.
         own = () if getattr(forward, "__module__", None) == "numpy" else _keyword_only(forward)
         known = (_keywords(rule, len(rules)) for rule in rules if rule is not None)
@@ -61,6 +70,8 @@ def _keyword_only(function: Callable[..., Any]) -> tuple[str, ...]:
 def primitive(
     forward: Callable[..., Any],
     *rules: Any,
+    elementwise: bool = False,
+    last: Callable[..., Any] | None = None,
     name: str | None = None,
     numpy: Callable[..., Any] | None = None,
 ) -> Callable[..., Any]:
@@ -74,6 +85,10 @@ def primitive(
     engine sums a gradient down to the shape of its input and casts it to its dtype. With no rule at
     all it is a source (of random numbers, say), recorded to be seen in the graph.
 
+    The rules of an `elementwise` op work on each element by itself, so that a Jacobian can give them many
+    gradients at once, with one axis more in front. When `forward` ends in an elementwise function, the rule
+    `last(g, y)` goes back through that, once for all inputs; the others get what it returns for `g`.
+
     The result takes Tensors and gives a Tensor; given none, it is `forward` itself. When `forward`
     is a function of NumPy's, or any that follows its protocols, it takes Tensors from now on; so does
     the function `numpy`, of which `forward` is another spelling.
@@ -82,11 +97,11 @@ def primitive(
     """
     variadic = len(rules) == 1 and isinstance(rules[0], each)
     function = numpy or forward
-    op = Op(name or function.__name__.strip("_<>"), forward, rules[0] if variadic else rules)
-    plain = not op.keywords and not variadic
-    if plain and len(rules) == 1:
-        apply = _unary(op)
-    elif plain and len(rules) == 2:
+    own_rules = rules[0] if variadic else rules
+    op = Op(name or function.__name__.strip("_<>"), forward, own_rules, elementwise, last)
+    if len(rules) == 1 and not variadic:
+        apply = _unary_with_keywords(op) if op.keywords else _unary(op)
+    elif len(rules) == 2 and not op.keywords:
         apply = _binary(op)
     else:
         apply = _general(op)
@@ -109,8 +124,8 @@ def implements(
     return register
 
 
-# The three ways to apply an op do the same thing; one and two inputs are spelt out because there
-# the packing of arguments would cost more than the arithmetic.
+# The ways to apply an op do the same thing; one and two inputs are spelt out because there the packing of
+# arguments would cost more than the arithmetic.
 
 _new = Tensor.__new__
 _NUMBERS = (float, int, bool)
@@ -145,6 +160,22 @@ def _unary(op: Op) -> Callable[..., Any]:
             y.inputs = ()
             y.order = 0
         return y
+
+    return apply
+
+
+def _unary_with_keywords(op: Op) -> Callable[..., Any]:
+    forward = op.forward
+    general = _general(op)
+
+    def apply(x: Any, *others: Any, **params: Any) -> Any:
+        if modes or others or type(x) is not Tensor:
+            return general(x, *others, **params)
+        try:
+            value = forward(x._array, **params)
+        except Exception as error:
+            raise _explained(error, op, (x,), params) from None
+        return _result(op, value, (x,), params, x._tracked, x._tracked)
 
     return apply
 
@@ -224,25 +255,32 @@ def _general(op: Op) -> Callable[..., Any]:
             value = forward(*values, **params) if tracer is None else _traced(op, values, params)
         except Exception as error:
             raise _explained(error, op, inputs, params) from None
-        y = _new(Tensor)
-        y._array = value if type(value) is ndarray else as_array(value)
-        y.grad = y.params = y.name = None
         recorded = (tracked or source) and not paused
-        y._tracked = tracked and recorded
-        if recorded:
-            y.op = op
-            if constants:
-                inputs = tuple(x if type(x) is Tensor else v for x, v in zip(inputs, values, strict=True))
-            y.inputs = inputs
-            y.params = params or None
-            y.order = next_order()
-        else:
-            y.op = None
-            y.inputs = ()
-            y.order = 0
-        return y
+        if constants:
+            inputs = tuple(x if type(x) is Tensor else v for x, v in zip(inputs, values, strict=True))
+        return _result(op, value, inputs, params, tracked and recorded, recorded)
 
     return apply
+
+
+def _result(
+    op: Op, value: Any, inputs: tuple[Any, ...], params: dict[str, Any], tracked: bool, recorded: bool
+) -> Tensor:
+    """Return the Tensor of a value that an op has computed, with its place in the graph."""
+    y = _new(Tensor)
+    y._array = value if type(value) is ndarray else as_array(value)
+    y._tracked = tracked
+    y.grad = y.params = y.name = None
+    if recorded:
+        y.op = op
+        y.inputs = inputs
+        y.params = params or None
+        y.order = next_order()
+    else:
+        y.op = None
+        y.inputs = ()
+        y.order = 0
+    return y
 
 
 def _traced(op: Op, values: Iterable[Any], params: dict[str, Any]) -> Any:

@@ -74,11 +74,10 @@ def callback(function: Callable[..., None], *arrays: Any) -> None:
     For what has an effect beyond the values that it returns: `function` may change the arrays in place, and
     anything else that is its own.
     """
-    tracer = mode().tracer
-    if tracer is None:
-        function(*arrays)
-    else:
+    if modes and (tracer := mode().tracer) is not None:
         tracer.callback(function, arrays)
+    else:
+        function(*arrays)
 
 
 # The calls of modules: first and last creation number, class name, reference to the module.

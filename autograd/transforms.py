@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd.backend import as_array
-from autograd.backward import backpropagate, find_path
+from autograd.backward import backpropagate, backpropagate_rows, find_path
 from autograd.primitives import primitive
 from autograd.recording import is_recording, recording
 from autograd.tensor import ArrayLike, Tensor
@@ -48,6 +48,11 @@ def _returned(result: Any, as_tensor: bool, linked: bool) -> Any:
     return Tensor(result) if as_tensor else as_array(result)
 
 
+# Elements in the gradients of an array that a Jacobian computes at once: so many that calls cost little, and
+# so few that they stay in the cache.
+AT_ONCE = 2**16
+
+
 class _Trace:
     """A call of f on variables: what it returned, and the graph between."""
 
@@ -62,16 +67,15 @@ class _Trace:
         if any(leaf is None for leaf in outputs):
             raise TypeError("the function returned None; did it forget a return?")
         self.tensors = [leaf for leaf in outputs if type(leaf) is Tensor]
-        self.path = find_path([tensor for tensor in self.tensors if tensor.requires_grad], self.variables)
+        self.path = find_path(self.tensors, self.variables)
         self.linked = self.path.others and is_recording()
         # To what is outside, the variables are constants, and so is what depends on them alone.
         for variable in self.variables:
             variable._tracked = self.linked and variable.op is not None
-        for node in self.path.wanted:
-            if not self.linked:
-                node._tracked = False
-            elif node not in self.path.targets:
-                node._tracked = any(type(x) is Tensor and x._tracked for x in node.inputs)
+        if self.linked:
+            for node in self.path.wanted:
+                if node not in self.path.targets:
+                    node._tracked = any(type(x) is Tensor and x._tracked for x in node.inputs)
 
     def value(self) -> Any:
         """Return the output as the caller may have it."""
@@ -95,20 +99,23 @@ class _Trace:
         return rebuild(self.args, (_returned(result, as_tensor, True) for result in results))
 
     def derivatives(self, output: Any) -> list[Any]:
-        """Return all derivatives of an output by each variable, a pass back for each of its elements."""
-        rows: list[dict[Tensor, Any]] = []
-        if type(output) is Tensor:
-            unit = np.zeros(output.shape, output.dtype)
-            for i in range(unit.size):
-                unit.flat[i] = 1
-                rows.append(backpropagate([(output, unit)], self.path, True, create_graph=self.linked))
-                unit.flat[i] = 0
+        """Return all derivatives of an output by each variable, from the gradients of its elements."""
+        passes: list[dict[Tensor, Any]] = []
+        size = output.size if type(output) is Tensor else 0
+        at_once = 1 if self.linked else max(AT_ONCE // max(1, *(node.size for node in self.path.wanted)), 1)
+        for start in range(0, size, at_once):
+            count = min(at_once, size - start)
+            units = np.eye(count, size, start, output.dtype).reshape(count, *output.shape)
+            if self.linked:
+                passes.append(backpropagate([(output, units[0])], self.path, True, create_graph=True))
+            else:
+                passes.append(backpropagate_rows(output, units, self.path))
         blocks = []
         for variable in self.variables:
             shape = np.shape(output) + variable.shape
-            zeros = np.zeros(variable.shape, variable.dtype)
-            if any(variable in row for row in rows):
-                block = np.reshape(np.stack([row.get(variable, zeros) for row in rows]), shape)
+            if passes and variable in passes[0]:
+                join = np.stack if self.linked else np.concatenate
+                block = np.reshape(join([found[variable] for found in passes]), shape)
             else:
                 block = np.zeros(shape, variable.dtype)
             blocks.append(_returned(block, self.as_tensor, True))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, primitive
+from autograd import Tensor, callback, primitive
 
 ArrayLike = Any
 
@@ -15,8 +16,8 @@ ArrayLike = Any
 
 
 def _linear(x: Any, weight: Any, bias: Any) -> Any:
-    _check_linear(x, weight)
-    if bias.shape != weight.shape[1:]:
+    if weight.ndim != 2 or x.shape[-1:] != weight.shape[:1] or bias.shape != weight.shape[1:]:
+        _check_linear(x, weight)
         raise ValueError(
             f"linear with a weight of shape {weight.shape} takes a bias of shape {weight.shape[1:]}, and "
             f"not {bias.shape}"
@@ -34,26 +35,33 @@ def _check_linear(x: Any, weight: Any) -> None:
         )
 
 
-def _rows(x: Any) -> Any:
-    """Return x, of shape (..., n), as a matrix."""
-    return x if x.ndim == 2 else np.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
+def _by_weight(g: Any, y: Any, x: Any, weight: Any, bias: Any) -> Any:
+    if x.ndim != 2:
+        x, g = (np.reshape(rows, (prod(rows.shape[:-1]), rows.shape[-1])) for rows in (x, g))
+    return x.T @ g
 
 
-# One op and not two: the bias is added in the memory that the product has been written to.
-_linear_op = primitive(
-    _linear,
+_LINEAR_RULES = (
     lambda g, y, x, weight, bias: g @ weight.T,
-    lambda g, y, x, weight, bias: _rows(x).T @ _rows(g),
+    _by_weight,
     lambda g, y, x, weight, bias: g,
 )
+# One op and not two: the bias is added in the memory that the product has been written to.
+_linear_op = primitive(_linear, *_LINEAR_RULES)
 
 
-def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Any:
-    """Return x W + b, for x of shape (..., inputs), W of (inputs, outputs) and b of (outputs,)."""
+def linear(
+    x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, activation: str | None = None
+) -> Any:
+    """Return x W + b, for x of shape (..., inputs), W of (inputs, outputs) and b of (outputs,).
+
+    `activation`, the name of one in `ACTIVATIONS`, is applied to it, in the same op and the same memory.
+    """
     if bias is None:
         _check_linear(x, weight)
-        return x @ weight
-    return _linear_op(x, weight, bias)
+        product = x @ weight
+        return product if activation is None else ACTIVATIONS[activation](product)
+    return (_linear_op if activation is None else _ACTIVATED[activation])(x, weight, bias)
 
 
 # ------------------------------------------------------------------------------------- activations
@@ -65,18 +73,50 @@ def _sigmoid(x: Any) -> Any:
     return np.where(x >= 0, 1, small) / (1 + small)
 
 
-sigmoid = primitive(_sigmoid, lambda g, y, x: g * (y * (1 - y)))
+def _relu(x: Any, out: Any = None) -> Any:
+    # A row of zeros takes half the time of the scalar 0.
+    return np.maximum(x, np.zeros(x.shape[-1:], x.dtype), out=out)
 
 
-# A row of zeros takes half the time of the scalar 0. The rule asks y and not x, which is the same, since the
-# layer that y went to has just used it: it is in the cache.
-relu = primitive(
-    lambda x: np.maximum(x, np.zeros(x.shape[-1:], x.dtype)),
-    lambda g, y, x: g * (y > 0),
-    name="relu",
+# Rules of the output alone. That of relu asks y and not x, which is the same, since the layer that y went to
+# has just used it: it is in the cache.
+def _through_sigmoid(g: Any, y: Any, *inputs: Any) -> Any:
+    return g * (y * (1 - y))
+
+
+def _through_relu(g: Any, y: Any, *inputs: Any) -> Any:
+    return g * (y > 0)
+
+
+def _through_tanh(g: Any, y: Any, *inputs: Any) -> Any:
+    return g * (1 - y * y)
+
+
+sigmoid = primitive(_sigmoid, _through_sigmoid, elementwise=True)
+relu = primitive(lambda x: _relu(x), _through_relu, elementwise=True, name="relu")
+softplus = primitive(
+    lambda x: np.logaddexp(x, 0), lambda g, y, x: g * sigmoid(x), elementwise=True, name="softplus"
 )
-softplus = primitive(lambda x: np.logaddexp(x, 0), lambda g, y, x: g * sigmoid(x), name="softplus")
 tanh = np.tanh
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": relu, "sigmoid": sigmoid, "tanh": tanh}
+
+
+def _activated(name: str, function: Callable[[Any], Any], last: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the op of a linear layer that ends in an activation."""
+    return primitive(
+        lambda x, weight, bias: function(_linear(x, weight, bias)),
+        *_LINEAR_RULES,
+        last=last,
+        name=f"linear_{name}",
+    )
+
+
+_ACTIVATED = {
+    "relu": _activated("relu", lambda z: _relu(z, out=z), _through_relu),
+    "sigmoid": _activated("sigmoid", _sigmoid, _through_sigmoid),
+    "tanh": _activated("tanh", lambda z: np.tanh(z, out=z), _through_tanh),
+}
 
 # ----------------------------------------------------------------------------------------- softmax
 
@@ -195,6 +235,7 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
     targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
     if targets.dtype.kind in "iu" and logits.ndim and targets.shape == logits.shape[:-1]:
         labels = targets.data if isinstance(targets, Tensor) else targets
+        callback(_check_labels, labels, logits.shape[-1])
         return _nll_loss_op(_log_softmax_op(logits), labels=labels)
     if targets.shape != logits.shape or logits.ndim == 0:
         raise ValueError(
@@ -207,6 +248,15 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
     return 0 - (log_softmax(logits) * targets).sum() / max(prod(logits.shape[:-1]), 1)
 
 
+def _check_labels(labels: Any, classes: int) -> None:
+    # As unsigned numbers, negative ones are the largest.
+    if labels.size and np.maximum.reduce(labels.view(f"u{labels.itemsize}"), axis=None) >= classes:
+        raise ValueError(
+            f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
+            f"{labels.min()} to {labels.max()}"
+        )
+
+
 def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
     """Return the mean of -log_probabilities at the labels, a single number.
 
@@ -215,35 +265,27 @@ def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
     if not hasattr(labels, "dtype"):
         labels = np.asarray(labels)
     labels = labels.data if isinstance(labels, Tensor) else labels
-    if labels.dtype.kind not in "iu" or labels.shape != log_probabilities.shape[:-1]:
+    shape = log_probabilities.shape
+    if labels.dtype.kind not in "iu" or labels.shape != shape[:-1]:
         raise ValueError(
-            f"nll_loss of log-probabilities of shape {log_probabilities.shape} needs integer labels of "
-            f"shape {log_probabilities.shape[:-1]}; got {labels.dtype} labels of shape {labels.shape}"
+            f"nll_loss of log-probabilities of shape {shape} needs integer labels of "
+            f"shape {shape[:-1]}; got {labels.dtype} labels of shape {labels.shape}"
         )
+    callback(_check_labels, labels, shape[-1])
     return _nll_loss_op(log_probabilities, labels=labels)
 
 
 def _nll_loss(x: Any, *, labels: Any) -> Any:
-    classes, count = x.shape[-1], labels.size
+    count = labels.size
     if labels.ndim != 1:
-        x, labels = x.reshape(count, classes), labels.reshape(count)
-    try:
-        if count and np.minimum.reduce(labels) < 0:
-            raise IndexError
-        picked = x[np.arange(count), labels]
-    except IndexError:
-        raise ValueError(
-            f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
-            f"{labels.min()} to {labels.max()}"
-        ) from None
-    return 0 - np.add.reduce(picked) / max(count, 1)
+        x, labels = x.reshape(count, x.shape[-1]), labels.ravel()
+    return 0 - np.add.reduce(x[np.arange(count), labels]) / max(count, 1)
 
 
 def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:
-    count = labels.size
-    shares = np.zeros_like(x, shape=(count, x.shape[-1]))
-    shares[np.arange(count), labels.ravel()] = -1 / max(count, 1)
-    return g * shares.reshape(x.shape)
+    """-g / n at the labels."""
+    one_hot = labels.reshape(*labels.shape, 1) == np.arange(x.shape[-1])
+    return one_hot * (g * (-1 / max(labels.size, 1)))
 
 
 _nll_loss_op = primitive(_nll_loss, _nll_loss_rule)

@@ -14,28 +14,43 @@ from nn.module import Module
 
 
 class Linear(Module):
-    """Compute x W + b, for x of shape (..., inputs): `weight` is (inputs, outputs), `bias` (outputs,)."""
+    """Compute x W + b, for x of shape (..., inputs): `weight` is (inputs, outputs), `bias` (outputs,).
+
+    `activation`, "relu", "sigmoid" or "tanh", is applied to that in the same op.
+    """
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
         bias: bool = True,
+        activation: str | None = None,
         *,
         generator: np.random.Generator,
         initializer: Callable[..., Any] = init.lecun_normal,
         dtype: Any = np.float32,
     ) -> None:
+        if activation is not None:
+            check_activation(activation)
         weight = initializer(generator, inputs, outputs).astype(dtype)
         self.weight = Tensor(weight, requires_grad=True, name="weight")
         self.bias = Tensor(np.zeros(outputs, dtype), requires_grad=True, name="bias") if bias else None
+        self.activation = activation
 
     def forward(self, x: Any) -> Any:
-        return functional.linear(x, self.weight, self.bias)
+        return functional.linear(x, self.weight, self.bias, self.activation)
 
     def __repr__(self) -> str:
         inputs, outputs = self.weight.shape
-        return f"Linear({inputs}, {outputs}{', bias=False' if self.bias is None else ''})"
+        unbiased = ", bias=False" if self.bias is None else ""
+        activation = f", activation={self.activation!r}" if self.activation else ""
+        return f"Linear({inputs}, {outputs}{unbiased}{activation})"
+
+
+def check_activation(name: str) -> None:
+    """Raise ValueError unless `name` is that of an activation."""
+    if name not in functional.ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(functional.ACTIVATIONS)}; got {name!r}")
 
 
 class Dropout(Module):
@@ -113,9 +128,6 @@ class Sequential(Module):
         return x
 
 
-ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
-
-
 class MLP(Sequential):
     """A multilayer perceptron: linear layers with an activation and dropout between them.
 
@@ -135,17 +147,14 @@ class MLP(Sequential):
     ) -> None:
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"an MLP needs at least two sizes, all positive; got {list(sizes)}")
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
+        check_activation(activation)
         functional.check_probability(dropout)
+        initializer = init.FOR_ACTIVATION[activation]
+        options: dict[str, Any] = {"generator": generator, "dtype": dtype}
         layers: list[Module] = []
         for inputs, outputs in pairwise(sizes[:-1]):
-            initializer = init.FOR_ACTIVATION[activation]
-            layers += [
-                Linear(inputs, outputs, generator=generator, initializer=initializer, dtype=dtype),
-                ACTIVATIONS[activation](),
-            ]
+            layers.append(Linear(inputs, outputs, activation=activation, initializer=initializer, **options))
             if dropout:
                 layers.append(Dropout(dropout, generator=generator))
-        layers.append(Linear(sizes[-2], sizes[-1], generator=generator, dtype=dtype))
+        layers.append(Linear(sizes[-2], sizes[-1], **options))
         super().__init__(*layers)

@@ -498,27 +498,28 @@ def test_calls_of_modules_are_nested_boxes_with_their_names(generator: np.random
     assert picture.all_boxes == [
         ("MLP",),
         ("MLP", "layers.0  Linear"),
-        ("MLP", "layers.2  Dropout"),
-        ("MLP", "layers.3  Linear"),
-        ("MLP", "layers.5  Dropout"),
-        ("MLP", "layers.6  Linear"),
+        ("MLP", "layers.1  Dropout"),
+        ("MLP", "layers.2  Linear"),
+        ("MLP", "layers.3  Dropout"),
+        ("MLP", "layers.4  Linear"),
     ]
     assert picture.boxes[picture.node("x")] == ()
     for title, expected in (
-        ("linear", [0, 3, 6]),
-        ("weight", [0, 3, 6]),
-        ("bias", [0, 3, 6]),
-        ("dropout_mask", [2, 5]),
-        ("multiply", [2, 5]),
+        ("linear_relu", [0, 2]),
+        ("linear", [4]),
+        ("weight", [0, 2, 4]),
+        ("bias", [0, 2, 4]),
+        ("dropout_mask", [1, 3]),
+        ("multiply", [1, 3]),
     ):
-        labels = [f"layers.{number}  {'Dropout' if number in (2, 5) else 'Linear'}" for number in expected]
+        labels = [f"layers.{number}  {'Dropout' if number in (1, 3) else 'Linear'}" for number in expected]
         assert [picture.boxes[name][1:] for name in picture.named(title)] == [(label,) for label in labels]
 
 
 def test_a_module_of_one_op_is_noted_in_its_node(generator: np.random.Generator) -> None:
-    picture = read(draw_graph(MLP((3, 4, 2), generator=generator), X))
-    assert picture.lines("relu") == ["layers.1  ReLU", "(5, 4) float32", "grad not computed"]
-    assert picture.boxes[picture.node("relu")] == ("MLP",)
+    picture = read(draw_graph(linear_tanh(generator), X))
+    assert picture.lines("tanh") == ["layers.1  Tanh", "(5, 2) float32", "grad not computed"]
+    assert picture.boxes[picture.node("tanh")] == ("Sequential",)
 
 
 def test_a_module_that_is_called_alone_is_noted_in_its_node() -> None:
@@ -575,7 +576,7 @@ def test_the_same_module_called_twice(generator: np.random.Generator) -> None:
 def test_two_calls_of_one_model_are_two_boxes(generator: np.random.Generator) -> None:
     model = MLP((3, 4, 2), dropout=0.5, generator=generator)
     picture = draw(model(X) + model(X))
-    assert picture.all_boxes == [("MLP",), ("MLP", "layers.2  Dropout")] * 2
+    assert picture.all_boxes == [("MLP",), ("MLP", "layers.1  Dropout")] * 2
     assert len(picture.named("weight")) == 2
 
 
@@ -599,13 +600,14 @@ def test_boxes_after_training_steps(generator: np.random.Generator) -> None:
 
 
 def test_modules_that_are_gone_keep_their_class(generator: np.random.Generator) -> None:
-    model = MLP((3, 4, 2), dropout=0.5, generator=generator)
+    model = Sequential(linear_tanh(generator), Dropout(0.5, generator=generator))
     y = model(X)
     del model
     gc.collect()
     picture = draw(y)
-    assert picture.all_boxes == [("MLP",), ("MLP", "Linear"), ("MLP", "Dropout"), ("MLP", "Linear")]
-    assert picture.lines("relu")[0] == "ReLU"
+    outer, inner = ("Sequential",), ("Sequential", "Sequential")
+    assert picture.all_boxes == [outer, inner, (*inner, "Linear"), (*outer, "Dropout")]
+    assert picture.lines("tanh")[0] == "Tanh"
 
 
 def test_functional_call_draws_boxes_too(generator: np.random.Generator) -> None:
@@ -614,7 +616,7 @@ def test_functional_call_draws_boxes_too(generator: np.random.Generator) -> None
     picture = draw(functional_call(model, parameters, X))
     assert picture.all_boxes == [("MLP",)]
     assert "layers.0  Linear" in str(picture.texts)
-    assert picture.boxes[picture.node("layers.2.bias")] == ()
+    assert picture.boxes[picture.node("layers.1.bias")] == ()
 
 
 def test_functional_call_keeps_the_names_of_modules(generator: np.random.Generator) -> None:
@@ -941,7 +943,7 @@ def test_a_training_step_renders(generator: np.random.Generator) -> None:
     loss = cross_entropy(model(X), np.zeros(5, int))
     loss.backward(retain_graph=True)
     texts = render(draw_graph(loss))
-    assert {"x", "MLP", "layers.0  Linear", "layers.1  ReLU", "layers.2  Dropout", "p=0.5"} <= set(texts)
+    assert {"x", "MLP", "layers.0  Linear", "linear_relu", "layers.1  Dropout", "p=0.5"} <= set(texts)
     tensors, _, _ = walk(loss)
     untracked = ["x", "dropout_mask"]
     assert sum(text.startswith("grad ") for text in texts) == tensors - len(untracked)

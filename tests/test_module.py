@@ -269,7 +269,7 @@ def test_load_state_dict_lists_all_that_is_missing_and_unexpected() -> None:
         module.load_state_dict({**state, "other": np.ones(1), "more": np.ones(1)})
     for name in ("layers.0.weight", "layers.0.bias", "other", "more", "MLP"):
         assert name in str(caught.value)
-    assert "layers.2" not in str(caught.value)
+    assert "layers.1" not in str(caught.value)
     unchanged(module, before)
     with pytest.raises(KeyError, match="unexpected nothing"):
         module.load_state_dict(state)
@@ -280,12 +280,12 @@ def test_load_state_dict_lists_all_that_is_missing_and_unexpected() -> None:
 def test_load_state_dict_lists_all_shapes_that_differ() -> None:
     module = mlp(3, 4, 2)
     before = module.state_dict()
-    wrong = {"layers.0.weight": np.ones((4, 3)), "layers.2.bias": np.ones((2, 1))}
+    wrong = {"layers.0.weight": np.ones((4, 3)), "layers.1.bias": np.ones((2, 1))}
     with pytest.raises(ValueError) as caught:
         module.load_state_dict({**{name: array + 1 for name, array in before.items()}, **wrong})
     message = str(caught.value)
     assert "layers.0.weight is (3, 4) and was given (4, 3)" in message
-    assert "layers.2.bias is (2,) and was given (2, 1)" in message
+    assert "layers.1.bias is (2,) and was given (2, 1)" in message
     assert "layers.0.bias" not in message
     unchanged(module, before)
 
@@ -475,13 +475,13 @@ def test_gradcheck_of_tied_parameters() -> None:
 
 def test_functional_call_with_some_parameters_differentiates_only_those() -> None:
     module = mlp(3, 4, 2)
-    name = "layers.2.weight"
+    name = "layers.1.weight"
     params = {name: module.state_dict()[name]}
     gradients = grad(lambda params: functional_call(module, params, X).sum())(params)
     assert list(gradients) == [name]
     assert all(p.grad is None for p in module.parameters())
     module(X).sum().backward()
-    np.testing.assert_allclose(gradients[name].data, module.layers[2].weight.grad.data, rtol=1e-14)
+    np.testing.assert_allclose(gradients[name].data, module.layers[1].weight.grad.data, rtol=1e-14)
 
 
 def test_gradient_by_some_parameters_can_be_differentiated_by_the_others() -> None:

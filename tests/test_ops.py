@@ -326,6 +326,24 @@ TABLE = [
     # ------------------------------------------------------------------------------------ functional
     *(row("F.linear(x, y, z)", s, (3, 2), (2,), reference="x @ y + z") for s in [(2, 3), (3,), (2, 2, 3)]),
     row("F.linear(x, y)", (2, 3), (3, 2), reference="x @ y"),
+    *(
+        row(f"F.linear(x, y, z, {name!r})", s, (3, 2), (2,), low=0.1, reference=reference)
+        for s in [(2, 3), (3,), (2, 2, 3)]
+        for name, reference in [
+            ("relu", "x @ y + z"),
+            ("sigmoid", "1 / (1 + np.exp(-(x @ y + z)))"),
+            ("tanh", "np.tanh(x @ y + z)"),
+        ]
+    ),
+    row(
+        "F.linear(x, y, z, 'relu')",
+        (2, 3),
+        (3, 2),
+        (2,),
+        low=(-2, 0.1, -2),
+        high=(-0.1, 2, -0.1),
+        reference="0 * (x @ y + z)",
+    ),
     row("F.nll_loss(x, np.array([2, 0]))", (2, 3), reference="-(x[0, 2] + x[1, 0]) / 2"),
     row("F.nll_loss(x, 1)", (3,), reference="-x[1]"),
     *(row("F.relu(x)", s, low=0.5, reference="np.maximum(x, 0)") for s in [(2, 3), (), (0,)]),
@@ -351,12 +369,26 @@ SOURCES = {F.dropout_mask.op}  # random numbers: nothing flows back through them
 def ops() -> set[Any]:
     modules = (constants, elementwise, indexing, linear_algebra, reductions, shaping, F)
     values = [value for module in modules for value in vars(module).values()]
+    values += [value for table in values if isinstance(table, dict) for value in table.values()]
     return {value.op for value in values if isinstance(getattr(value, "op", None), Op)}
 
 
 def test_every_op_has_a_row() -> None:
     covered = {row.call(*(Tensor(x, requires_grad=True) for x in row.inputs)).op for row in TABLE}
     assert {op.name for op in ops() - SOURCES - covered} == set()
+
+
+@each_row
+def test_jacobians_of_many_rows_at_once_are_those_of_single_gradients(row: Row) -> None:
+    output, pull = vjp(row.call, *row.inputs)
+    blocks = jacobian(row.call, tuple(range(len(row.inputs))))(*row.inputs)
+    units = np.eye(output.size).reshape(output.size, *output.shape)
+    rows = [pull(unit.astype(output.dtype)) for unit in units]
+    for number, (block, x) in enumerate(zip(blocks, row.inputs, strict=True)):
+        assert block.shape == output.shape + x.shape
+        assert block.dtype == x.dtype
+        for row_of_block, gradients in zip(block.reshape(output.size, *x.shape), rows, strict=True):
+            np.testing.assert_array_equal(row_of_block, gradients[number])
 
 
 def test_sources_have_no_rules() -> None:

@@ -337,7 +337,7 @@ def test_outputs_come_in_parts_and_in_order(monkeypatch: pytest.MonkeyPatch, cou
     assert [len(x) for x in model.batches(training=False)] == [4] * (count // 4) + [count % 4] * (
         count % 4 > 0
     )
-    np.testing.assert_allclose(outputs, model.linear(pixels).data, rtol=1e-5)
+    np.testing.assert_allclose(outputs, model.linear(pixels).data, rtol=1e-5, atol=1e-6)
     loss, accuracy = evaluate(model, images, labels, LEVELS)
     assert loss == pytest.approx(cross_entropy(outputs.astype(np.float64), labels), rel=1e-14)
     assert accuracy == pytest.approx((outputs.argmax(axis=1) == labels).mean())
@@ -381,9 +381,9 @@ def test_evaluation_records_no_graph() -> None:
 
 def test_evaluation_restores_the_mode_of_every_module() -> None:
     model = network(dropout=0.5)
-    model.layers[2].eval()
+    model.layers[1].eval()
     logits(model, TEST[0], LEVELS)
-    assert [module.training for _, module in model.named_modules()] == [True, True, True, False, True]
+    assert [module.training for _, module in model.named_modules()] == [True, True, False, True]
 
 
 def test_evaluation_restores_the_mode_after_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import log as _log
 from typing import Any
 
@@ -10,30 +11,32 @@ import numpy as np
 from autograd.primitives import implements, primitive
 from autograd.tensor import Tensor
 
-add = primitive(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
-subtract = primitive(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
-multiply = primitive(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
-divide = primitive(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
-negative = primitive(np.negative, lambda g, y, x: -g)
-positive = primitive(np.positive, lambda g, y, x: g)
-absolute = primitive(np.absolute, lambda g, y, x: g * np.sign(x))
-sign = primitive(np.sign, lambda g, y, x: np.zeros_like(g))
+ufunc = partial(primitive, elementwise=True)
 
-sqrt = primitive(np.sqrt, lambda g, y, x: g * 0.5 / y)
-square = primitive(np.square, lambda g, y, x: g * (2 * x))
-exp = primitive(np.exp, lambda g, y, x: g * y)
-expm1 = primitive(np.expm1, lambda g, y, x: g * (y + 1))
-log = primitive(np.log, lambda g, y, x: g / x)
-log1p = primitive(np.log1p, lambda g, y, x: g / (1 + x))
-log2 = primitive(np.log2, lambda g, y, x: g / (x * _log(2)))
-log10 = primitive(np.log10, lambda g, y, x: g / (x * _log(10)))
+add = ufunc(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
+subtract = ufunc(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
+multiply = ufunc(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
+divide = ufunc(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
+negative = ufunc(np.negative, lambda g, y, x: -g)
+positive = ufunc(np.positive, lambda g, y, x: g)
+absolute = ufunc(np.absolute, lambda g, y, x: g * np.sign(x))
+sign = ufunc(np.sign, lambda g, y, x: np.zeros_like(g))
 
-sin = primitive(np.sin, lambda g, y, x: g * np.cos(x))
-cos = primitive(np.cos, lambda g, y, x: -g * np.sin(x))
-tan = primitive(np.tan, lambda g, y, x: g * (1 + y * y))
-arcsin = primitive(np.arcsin, lambda g, y, x: g / np.sqrt(1 - x * x))
-arccos = primitive(np.arccos, lambda g, y, x: -g / np.sqrt(1 - x * x))
-arctan = primitive(np.arctan, lambda g, y, x: g / (1 + x * x))
+sqrt = ufunc(np.sqrt, lambda g, y, x: g * 0.5 / y)
+square = ufunc(np.square, lambda g, y, x: g * (2 * x))
+exp = ufunc(np.exp, lambda g, y, x: g * y)
+expm1 = ufunc(np.expm1, lambda g, y, x: g * (y + 1))
+log = ufunc(np.log, lambda g, y, x: g / x)
+log1p = ufunc(np.log1p, lambda g, y, x: g / (1 + x))
+log2 = ufunc(np.log2, lambda g, y, x: g / (x * _log(2)))
+log10 = ufunc(np.log10, lambda g, y, x: g / (x * _log(10)))
+
+sin = ufunc(np.sin, lambda g, y, x: g * np.cos(x))
+cos = ufunc(np.cos, lambda g, y, x: -g * np.sin(x))
+tan = ufunc(np.tan, lambda g, y, x: g * (1 + y * y))
+arcsin = ufunc(np.arcsin, lambda g, y, x: g / np.sqrt(1 - x * x))
+arccos = ufunc(np.arccos, lambda g, y, x: -g / np.sqrt(1 - x * x))
+arctan = ufunc(np.arctan, lambda g, y, x: g / (1 + x * x))
 
 
 def _over_square(a: Any, b: Any) -> Any:
@@ -42,15 +45,15 @@ def _over_square(a: Any, b: Any) -> Any:
     return np.where(square == 0, 0, a / np.where(square == 0, 1, square))
 
 
-arctan2 = primitive(
+arctan2 = ufunc(
     np.arctan2,
     lambda g, y, a, b: g * _over_square(b, a),
     lambda g, y, a, b: -g * _over_square(a, b),
 )
-sinh = primitive(np.sinh, lambda g, y, x: g * np.cosh(x))
-cosh = primitive(np.cosh, lambda g, y, x: g * np.sinh(x))
-tanh = primitive(np.tanh, lambda g, y, x: g * (1 - y * y))
-arctanh = primitive(np.arctanh, lambda g, y, x: g / (1 - x * x))
+sinh = ufunc(np.sinh, lambda g, y, x: g * np.cosh(x))
+cosh = ufunc(np.cosh, lambda g, y, x: g * np.sinh(x))
+tanh = ufunc(np.tanh, lambda g, y, x: g * (1 - y * y))
+arctanh = ufunc(np.arctanh, lambda g, y, x: g / (1 - x * x))
 
 
 def _power_by_base(g: Any, y: Any, x: Any, p: Any) -> Any:
@@ -67,15 +70,15 @@ def _power_by_exponent(g: Any, y: Any, x: Any, p: Any) -> Any:
     return np.where(still, 0, g * y * np.log(np.where(still, 1, x)))
 
 
-power = primitive(np.power, _power_by_base, _power_by_exponent)
+power = ufunc(np.power, _power_by_base, _power_by_exponent)
 
 # Where both are equal each takes half; a NaN passes the gradient to both (PyTorch's convention).
-maximum = primitive(
+maximum = ufunc(
     np.maximum,
     lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(a < b, 0, g)),
     lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(b < a, 0, g)),
 )
-minimum = primitive(
+minimum = ufunc(
     np.minimum,
     lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(a > b, 0, g)),
     lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(b > a, 0, g)),
