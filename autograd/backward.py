@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
-from itertools import chain
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from autograd.backend import as_array
 from autograd.primitives import describe
-from autograd.recording import is_recording, mode, recording
+from autograd.recording import is_recording, mode, recorded
 from autograd.tensor import ArrayLike, Tensor
 from autograd.tracing import needed_value
 
@@ -71,13 +71,13 @@ def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
     since = min([target.order for target in targets], default=0)
     wanted = dict.fromkeys(targets)
     others = elsewhere = False
-    reached: list[Tensor] = []
-    ends: Any = (outputs,)
-    for inputs in chain(ends, (node.inputs for node in reached)):  # it grows on the way
-        if inputs is None:
+    end: Any = SimpleNamespace(inputs=outputs)
+    reached: list[Tensor] = [end]
+    for node in reached:  # it grows on the way
+        if node.inputs is None:
             _track(reached)
-            raise RuntimeError(_freed(next(node for node in reached if node.inputs is None)))
-        for x in inputs:
+            raise RuntimeError(_freed(node))
+        for x in node.inputs:
             if type(x) is Tensor and x._tracked:
                 if x.order < since:
                     others = True
@@ -86,6 +86,7 @@ def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
                     reached.append(x)
                     if x.op is None and x not in wanted:
                         elsewhere = True
+    del reached[0]
     if not others and not elsewhere:  # then all that is tracked leads to the targets
         wanted.update(dict.fromkeys(reached))
     else:
@@ -129,8 +130,7 @@ def backpropagate(
     targets: Container[Tensor] = path.targets if path else ()
     wanted = path.wanted if path else None
     if create_graph:
-        with recording(True):
-            _walk(gradients, targets, wanted, True, True, keep_all)
+        recorded(_walk, gradients, targets, wanted, True, True, keep_all)
     else:
         _walk(gradients, targets, wanted, False, retain_graph, keep_all)
     return gradients

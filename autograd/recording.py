@@ -63,6 +63,14 @@ def recording(enabled: bool) -> Any:
     return changed_mode(paused=not enabled)
 
 
+def recorded(function: Callable[..., Any], *args: Any) -> Any:
+    """Return `function(*args)`, called with recording on."""
+    if not modes or is_recording():  # a context costs as much as a few ops
+        return function(*args)
+    with recording(True):
+        return function(*args)
+
+
 def no_grad() -> Any:
     """Return a context (or decorator, `@no_grad()`) in which this thread records no graph."""
     return recording(False)

@@ -10,7 +10,7 @@ import numpy as np
 from autograd.backend import as_array
 from autograd.backward import backpropagate, backpropagate_rows, find_path
 from autograd.primitives import primitive
-from autograd.recording import is_recording, recording
+from autograd.recording import is_recording, recorded
 from autograd.tensor import ArrayLike, Tensor
 from autograd.trees import flatten, flatten_like, map_tree, rebuild
 
@@ -61,13 +61,12 @@ class _Trace:
         self.args = args
         self.as_tensor = any(type(leaf) is Tensor for leaf in leaves)
         self.variables = [_as_variable(leaf) for leaf in leaves]
-        with recording(True):
-            self.output = f(*rebuild(args, iter(self.variables)))
-        outputs = flatten(self.output)
-        if any(leaf is None for leaf in outputs):
-            raise TypeError("the function returned None; did it forget a return?")
-        self.tensors = [leaf for leaf in outputs if type(leaf) is Tensor]
-        self.path = find_path(self.tensors, self.variables)
+        self.output = recorded(f, *rebuild(args, iter(self.variables)))
+        self.outputs = flatten(self.output)
+        for output in self.outputs:
+            if output is None:
+                raise TypeError("the function returned None; did it forget a return?")
+        self.path = find_path(self.outputs, self.variables)
         self.linked = self.path.others and is_recording()
         # To what is outside, the variables are constants, and so is what depends on them alone.
         for variable in self.variables:
@@ -83,8 +82,11 @@ class _Trace:
 
     def gradients(self, cotangent: Any, retain_graph: bool) -> Any:
         """Return the gradients in the structure of the arguments: zeros where nothing arrives."""
-        seeds = flatten_like(self.output, cotangent)
-        pairs = zip(flatten(self.output), seeds, strict=True)
+        return self.pulled_back(flatten_like(self.output, cotangent), retain_graph)
+
+    def pulled_back(self, seeds: list[Any], retain_graph: bool) -> Any:
+        """Return the gradients of the outputs, each weighted by its seed (ones for None)."""
+        pairs = zip(self.outputs, seeds, strict=True)
         found = backpropagate(
             [pair for pair in pairs if type(pair[0]) is Tensor],
             self.path,
@@ -132,7 +134,7 @@ def _choose(
             raise ValueError(
                 f"argnums names argument {number}, and there are {len(args)} positional arguments"
             )
-    if len({number % max(len(args), 1) for number in numbers}) < len(numbers):
+    if len(numbers) > 1 and len({number % len(args) for number in numbers}) < len(numbers):
         raise ValueError(f"argnums={argnums} names an argument twice")
 
     def chosen(*values: Any) -> Any:
@@ -187,7 +189,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
                 f"grad needs a function that returns one number, and this one returned {_kind(value)}; "
                 "reduce it, e.g. with np.sum, or use jacobian or vjp"
             )
-        gradients = trace.gradients(np.ones_like(value), retain_graph=False)
+        gradients = trace.pulled_back([None], retain_graph=False)
         return value, gradients[0] if isinstance(argnums, int) else gradients
 
     return value_and_gradient

@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+NESTED = (list, tuple, dict)
+
 
 def flatten(tree: Any) -> list[Any]:
     """Return the arrays (and numbers and Tensors) of nested lists, tuples and dicts, in order."""
-    if isinstance(tree, dict):
-        return [leaf for branch in tree.values() for leaf in flatten(branch)]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for branch in tree for leaf in flatten(branch)]
-    return [tree]
+    if not isinstance(tree, NESTED):
+        return [tree]
+    leaves = []
+    for branch in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(branch, NESTED):
+            leaves += flatten(branch)
+        else:
+            leaves.append(branch)
+    return leaves
 
 
 def rebuild(tree: Any, leaves: Iterator[Any]) -> Any:
     """Return the structure of `tree` with its leaves replaced, in order, by `leaves`."""
+    if not isinstance(tree, NESTED):
+        return next(leaves)
     if isinstance(tree, dict):
         return {key: rebuild(branch, leaves) for key, branch in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        branches = [rebuild(branch, leaves) for branch in tree]
-        return type(tree)(*branches) if hasattr(tree, "_fields") else type(tree)(branches)
-    return next(leaves)
+    branches = [rebuild(branch, leaves) if isinstance(branch, NESTED) else next(leaves) for branch in tree]
+    if type(tree) is tuple:
+        return tuple(branches)
+    return type(tree)(*branches) if hasattr(tree, "_fields") else type(tree)(branches)
 
 
 def flatten_like(structure: Any, tree: Any) -> list[Any]:
