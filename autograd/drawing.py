@@ -53,7 +53,8 @@ def draw_graph(target: Any, *inputs: Any) -> Digraph:
     for tensor in tensors:
         for number, x in enumerate(tensor.inputs):
             if type(x) is Tensor:
-                picture.edge(names[x], names[tensor], **_edge_style(x))
+                room = {"minlen": "2"} if _needs_room(x, tensor, places) else {}
+                picture.edge(names[x], names[tensor], **_edge_style(x), **room)
             elif not _is_number(x):
                 picture.edge(f"{names[tensor]}_{number}", names[tensor])
     return picture
@@ -97,6 +98,17 @@ def _edge_style(x: Tensor) -> dict[str, str]:
     """Draw darker where gradients flow; keep what is computed from what in one line, parameters beside it."""
     color = {"color": "#4b5563", "penwidth": "1.3"} if x.requires_grad else {}
     return color | ({"weight": "8"} if x.op is not None and x.requires_grad else {})
+
+
+def _needs_room(x: Tensor, tensor: Tensor, places: dict[Tensor, _Cluster | None]) -> bool:
+    """Tell whether an edge enters a box in which something stands above `tensor`, as its parameters do.
+
+    With room for that, boxes stand below one another, and not in a staircase.
+    """
+    box = places.get(tensor)
+    if x.op is None or box is None or places.get(x) is box:
+        return False
+    return any(type(other) is Tensor and places.get(other) is box for other in tensor.inputs)
 
 
 def _ancestors(outputs: list[Tensor]) -> list[Tensor]:

@@ -516,6 +516,16 @@ def test_calls_of_modules_are_nested_boxes_with_their_names(generator: np.random
         assert [picture.boxes[name][1:] for name in picture.named(title)] == [(label,) for label in labels]
 
 
+def test_boxes_stand_below_one_another(generator: np.random.Generator) -> None:
+    model = MLP((3, 4, 4, 2), dropout=0.5, generator=generator)
+    edges = re.findall(r"n(\d+) -> n(\d+) \[(.*)\]", draw_graph(model, X).source)
+    ops = [(a, b) for a, b, style in edges if "weight" in style]
+    assert len(ops) == 4
+    assert [(a, b) for a, b, style in edges if "minlen=2" in style] == ops
+    y = variable(1.0) * 2.0
+    assert "minlen" not in draw_graph(ReLU()(y) + y).source
+
+
 def test_a_module_of_one_op_is_noted_in_its_node(generator: np.random.Generator) -> None:
     picture = read(draw_graph(linear_tanh(generator), X))
     assert picture.lines("tanh") == ["layers.1  Tanh", "(5, 2) float32", "grad not computed"]
