@@ -3,6 +3,7 @@
 from autograd import ops as ops
 from autograd.drawing import draw_graph
 from autograd.gradcheck import GradcheckError, gradcheck
+from autograd.ops.linear_algebra import matmul
 from autograd.primitives import each, primitive
 from autograd.recording import callback, no_grad, record_call
 from autograd.replay import jit
@@ -30,6 +31,7 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "matmul",
     "no_grad",
     "primitive",
     "record_call",

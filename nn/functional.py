@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, callback, primitive
+from autograd import Tensor, callback, matmul, primitive
 
 ArrayLike = Any
 
@@ -22,7 +22,7 @@ def _linear(x: Any, weight: Any, bias: Any) -> Any:
             f"linear with a weight of shape {weight.shape} takes a bias of shape {weight.shape[1:]}, and "
             f"not {bias.shape}"
         )
-    product = np.matmul(x, weight)
+    product = matmul(x, weight)
     product += bias
     return product
 
@@ -42,7 +42,7 @@ def _by_weight(g: Any, y: Any, x: Any, weight: Any, bias: Any) -> Any:
 
 
 _LINEAR_RULES = (
-    lambda g, y, x, weight, bias: g @ weight.T,
+    lambda g, y, x, weight, bias: matmul(g, weight.T),
     _by_weight,
     lambda g, y, x, weight, bias: g,
 )

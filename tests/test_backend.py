@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autograd import Tensor, jit, matmul, vjp
 from autograd.backend import as_array, scatter_add
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,32 @@ def test_scatter_add_adds_up_duplicates() -> None:
     np.testing.assert_array_equal(total, [[0, 101], [0, 10]])
     assert total.dtype == np.float32
     np.testing.assert_array_equal(scatter_add(values, (5,), slice(1, 4)), [0, 1, 10, 100, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("rows", "columns", "by_columns"),
+    [(1, 200, False), (2, 2100, True), (40, 130, True), (64, 130, True), (64, 120, False), (65, 200, False)],
+)
+def test_products_of_few_rows_are_computed_column_by_column(
+    rows: int, columns: int, by_columns: bool, dtype: type
+) -> None:
+    generator = np.random.default_rng(0)
+    shapes = [(rows, 200), (200, columns), (rows, columns)]
+    a, b, g = (generator.normal(size=shape).astype(dtype) for shape in shapes)
+    near = 1e-5 if dtype is np.float32 else 1e-12
+
+    def same(found: np.ndarray, expected: np.ndarray) -> None:
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=near, atol=100 * near)
+
+    for product in (matmul(a, b), jit(matmul)(a, b), jit(lambda a, b: a @ b)(Tensor(a), Tensor(b)).data):
+        same(product, a @ b)
+    assert matmul(a, b).flags.f_contiguous == by_columns or rows == 1
+    value, pull = vjp(matmul, a, b)
+    same(value, a @ b)
+    for gradient, expected in zip(pull(g), (g @ b.T, a.T @ g), strict=True):
+        same(gradient, expected)
 
 
 @pytest.mark.skipif(
