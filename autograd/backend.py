@@ -37,13 +37,13 @@ def as_array(value: Any) -> Array:
     return array  # type: ignore[no-any-return]
 
 
-def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+def broadcast_to(x: Any, shape: Any) -> Any:
     """Return np.broadcast_to(x, shape); a small array is copied, in a fifth of the time."""
-    if type(x) is not np.ndarray or prod(shape) > 4096:
-        return np.broadcast_to(x, shape)
-    result = np.empty(shape, x.dtype)
-    result[...] = x
-    return result
+    if type(x) is np.ndarray and type(shape) is tuple and x.ndim <= len(shape) and prod(shape) <= 4096:
+        result = np.empty(shape, x.dtype)
+        result[...] = x
+        return result
+    return np.broadcast_to(x, shape)
 
 
 def matmul(a: Any, b: Any) -> Any:

@@ -70,7 +70,8 @@ def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
     """
     since = min([target.order for target in targets], default=0)
     wanted = dict.fromkeys(targets)
-    others = elsewhere = False
+    elsewhere = False
+    others = any(target.op is not None for target in targets)
     end: Any = SimpleNamespace(inputs=outputs)
     reached: list[Tensor] = [end]
     for node in reached:  # it grows on the way
@@ -80,14 +81,15 @@ def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
         for x in node.inputs:
             if type(x) is Tensor and x._tracked:
                 if x.order < since:
-                    others = True
-                else:
-                    x._tracked = False  # so that it is not reached again
+                    others = elsewhere = True
+                    continue
+                x._tracked = False  # so that it is not reached again
+                if x not in wanted:
                     reached.append(x)
-                    if x.op is None and x not in wanted:
+                    if x.op is None:
                         elsewhere = True
     del reached[0]
-    if not others and not elsewhere:  # then all that is tracked leads to the targets
+    if not elsewhere:  # then all that is tracked leads to the targets
         wanted.update(dict.fromkeys(reached))
     else:
         for node in sorted(reached, key=attrgetter("order")):

@@ -71,7 +71,10 @@ class _Trace:
         # To what is outside, the variables are constants, and so is what depends on them alone.
         for variable in self.variables:
             variable._tracked = self.linked and variable.op is not None
-        if self.linked:
+        if self.linked and all(variable._tracked for variable in self.variables):
+            for node in self.path.wanted:
+                node._tracked = True
+        elif self.linked:
             for node in self.path.wanted:
                 if node not in self.path.targets:
                     node._tracked = any(type(x) is Tensor and x._tracked for x in node.inputs)

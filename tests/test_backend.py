@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, jit, matmul, vjp
-from autograd.backend import as_array, scatter_add
+from autograd.backend import as_array, broadcast_to, scatter_add
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +20,24 @@ def test_arrays_are_shared_and_what_is_no_number_is_refused() -> None:
     assert as_array([1, 2.0]).dtype == np.float64
     with pytest.raises(TypeError, match="a Tensor holds numbers or booleans, and str gives"):
         as_array("x")
+
+
+@pytest.mark.parametrize("shape", [(2, 3), 3, (3,), [2, 3], (0, 3), (5000, 3)])
+def test_broadcasting_is_that_of_numpy(shape: object) -> None:
+    x = np.arange(3.0)
+    expected = np.broadcast_to(x, shape)
+    np.testing.assert_array_equal(broadcast_to(x, shape), expected)
+    np.testing.assert_array_equal(np.broadcast_to(Tensor(x), shape).data, expected)
+
+
+@pytest.mark.parametrize(("x", "shape"), [((1, 3), (3,)), ((3,), (2,)), ((2, 3), 3)])
+def test_what_numpy_does_not_broadcast_is_refused(x: tuple[int, ...], shape: object) -> None:
+    for broadcast in (
+        lambda: broadcast_to(np.ones(x), shape),
+        lambda: np.broadcast_to(Tensor(np.ones(x)), shape),
+    ):
+        with pytest.raises(ValueError, match="broadcast|more dimensions"):
+            broadcast()
 
 
 def test_scatter_add_adds_up_duplicates() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd import backend
 from autograd.ops.indexing import scatter
 from autograd.primitives import each, implements, primitive
 from autograd.tensor import not_differentiated
@@ -51,7 +52,9 @@ def reshape(x: Any, shape: Any, order: str = "C", **others: Any) -> Any:
 ravel = primitive(np.ravel, _ravel_rule)
 squeeze = primitive(np.squeeze, lambda g, y, x, *, axis=None: g.reshape(x.shape))
 expand_dims = primitive(np.expand_dims, lambda g, y, x, *, axis: g.reshape(x.shape))
-broadcast_to = primitive(np.broadcast_to, lambda g, y, x, *, shape: g)
+broadcast_to = primitive(
+    lambda x, *, shape: backend.broadcast_to(x, shape), lambda g, y, x, *, shape: g, numpy=np.broadcast_to
+)
 transpose = primitive(np.transpose, _transpose_rule)
 swapaxes = primitive(np.swapaxes, lambda g, y, x, *, axis1, axis2: np.swapaxes(g, axis1, axis2))
 moveaxis = primitive(np.moveaxis, lambda g, y, x, *, source, destination: np.moveaxis(g, destination, source))
