@@ -57,11 +57,19 @@ def linear(
 
     `activation`, the name of one in `ACTIVATIONS`, is applied to it, in the same op and the same memory.
     """
+    if activation is not None:
+        check_activation(activation)
     if bias is None:
         _check_linear(x, weight)
         product = x @ weight
         return product if activation is None else ACTIVATIONS[activation](product)
     return (_linear_op if activation is None else _ACTIVATED[activation])(x, weight, bias)
+
+
+def check_activation(name: str) -> None:
+    """Raise ValueError unless `name` is that of an activation."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {name!r}")
 
 
 # ------------------------------------------------------------------------------------- activations

@@ -31,7 +31,7 @@ class Linear(Module):
         dtype: Any = np.float32,
     ) -> None:
         if activation is not None:
-            check_activation(activation)
+            functional.check_activation(activation)
         weight = initializer(generator, inputs, outputs).astype(dtype)
         self.weight = Tensor(weight, requires_grad=True, name="weight")
         self.bias = Tensor(np.zeros(outputs, dtype), requires_grad=True, name="bias") if bias else None
@@ -45,12 +45,6 @@ class Linear(Module):
         unbiased = ", bias=False" if self.bias is None else ""
         activation = f", activation={self.activation!r}" if self.activation else ""
         return f"Linear({inputs}, {outputs}{unbiased}{activation})"
-
-
-def check_activation(name: str) -> None:
-    """Raise ValueError unless `name` is that of an activation."""
-    if name not in functional.ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(functional.ACTIVATIONS)}; got {name!r}")
 
 
 class Dropout(Module):
@@ -147,7 +141,7 @@ class MLP(Sequential):
     ) -> None:
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"an MLP needs at least two sizes, all positive; got {list(sizes)}")
-        check_activation(activation)
+        functional.check_activation(activation)
         functional.check_probability(dropout)
         initializer = init.FOR_ACTIVATION[activation]
         options: dict[str, Any] = {"generator": generator, "dtype": dtype}

@@ -73,6 +73,9 @@ def test_linear_ends_in_its_activation(
 def test_linear_refuses_an_unknown_activation() -> None:
     with pytest.raises(ValueError, match="must be one of relu, sigmoid, tanh; got 'swish'"):
         Linear(3, 2, activation="swish", generator=seeded())
+    for bias in (None, np.ones(2)):
+        with pytest.raises(ValueError, match="must be one of relu, sigmoid, tanh; got 'swish'"):
+            F.linear(X, np.ones((3, 2)), bias, "swish")
 
 
 def test_linear_parameters() -> None:
