@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from operator import attrgetter
@@ -63,47 +63,42 @@ class Path(NamedTuple):
     """Whether the outputs depend on tracked tensors that are no targets, too."""
 
 
-def find_path(outputs: list[Tensor], targets: list[Tensor]) -> Path:
-    """Collect what lies between `outputs` and `targets`: it is no longer tracked, as if it were constant.
+def find_path(outputs: list[Any], targets: list[Tensor]) -> Path:
+    """Collect what lies between `outputs` and `targets`.
 
     Creation order is topological order, so what is older than every target cannot depend on one.
     """
     since = min([target.order for target in targets], default=0)
     wanted = dict.fromkeys(targets)
-    elsewhere = False
+    found = set(targets)
     others = any(target.op is not None for target in targets)
+    elsewhere = False
     end: Any = SimpleNamespace(inputs=outputs)
     reached: list[Tensor] = [end]
     for node in reached:  # it grows on the way
         if node.inputs is None:
-            _track(reached)
             raise RuntimeError(_freed(node))
         for x in node.inputs:
-            if type(x) is Tensor and x._tracked:
+            if type(x) is Tensor and x._tracked and x not in found:
                 if x.order < since:
                     others = elsewhere = True
                     continue
-                x._tracked = False  # so that it is not reached again
-                if x not in wanted:
-                    reached.append(x)
-                    if x.op is None:
-                        elsewhere = True
+                found.add(x)
+                reached.append(x)
+                if x.op is None:
+                    elsewhere = True
     del reached[0]
+    if others or elsewhere:
+        reached.sort(key=attrgetter("order"))
     if not elsewhere:  # then all that is tracked leads to the targets
         wanted.update(dict.fromkeys(reached))
-    else:
-        for node in sorted(reached, key=attrgetter("order")):
-            for x in node.inputs:
-                if type(x) is Tensor and x in wanted:
-                    wanted[node] = None
-                    break
-        _track(node for node in reached if node not in wanted)
+        return Path(set(targets), wanted, others)
+    for node in reached:
+        for x in node.inputs:
+            if type(x) is Tensor and x in wanted:
+                wanted[node] = None
+                break
     return Path(set(targets), wanted, others)
-
-
-def _track(nodes: Iterable[Tensor]) -> None:
-    for node in nodes:
-        node._tracked = True
 
 
 def backpropagate(
@@ -216,9 +211,12 @@ def _walk(
             else:
                 values = [x._array if type(x) is Tensor else x for x in inputs]
         if op.last is not None:  # type: ignore[union-attr]
-            g = op.last(g, y)  # type: ignore[union-attr]
+            g = _through_last(op, g, y, record)
         if by_rows:
-            rules = [_for_rows(op, rule, x) for rule, x in zip(rules, inputs, strict=True)]
+            rules = [
+                _for_rows(op, rule, x.shape, x.dtype) if type(x) is Tensor else None
+                for rule, x in zip(rules, inputs, strict=True)
+            ]
         arity = 0 if params else len(values)
         for rule, x in zip(rules, inputs):  # noqa: B905 (strict= costs a third of the loop)
             if type(x) is not Tensor:
@@ -268,20 +266,39 @@ def _walk(
                     accumulated.add(x)
 
 
-def _for_rows(op: Any, rule: Any, x: Any) -> Any:
-    """Return the rule of an input `x` for many gradients at once, (rows, *shape of the output)."""
+def _through_last(op: Any, g: Any, y: Any, record: bool) -> Any:
+    """Go back through the elementwise function that an op ends in."""
+    try:
+        return op.last(g, y)
+    except Exception as error:
+        if record or needed_value(error) is None:
+            error.add_note(f"in the gradient of {op.name}")
+            raise
+        return mode().tracer.whole(op.last, (g, y), {})
 
-    def many(g: Any, y: Any, *values: Any, **params: Any) -> Any:
+
+def _for_rows(op: Any, rule: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Return the rule of an input, of a shape and dtype, for many gradients at once: (rows, *shape of y)."""
+
+    def one(g: Any, y: Any, /, *values: Any, **params: Any) -> Any:
+        gradient = rule(g, y, *values, **params)
+        if type(gradient) is not ndarray:
+            gradient = as_array(gradient)
+        if gradient.shape != shape:
+            gradient = sum_to(gradient, shape)
+        return gradient if gradient.dtype == dtype else _cast(gradient, dtype)
+
+    def many(g: Any, y: Any, /, *values: Any, **params: Any) -> Any:
         if op.elementwise:
             rows = rule(g, y, *values, **params)
-            if rows.shape[1:] == x.shape:
-                return rows
-            axes = tuple(axis + 1 for axis in _broadcast_axes(rows.shape[1:], x.shape))
-            return np.add.reduce(rows, axis=axes).reshape(len(rows), *x.shape)
-        rows = np.empty_like(g, x.dtype, shape=(len(g), *x.shape))
-        for i in range(len(g)):
-            gradient = rule(g[i], y, *values, **params)
-            rows[i] = gradient if gradient.shape == x.shape else sum_to(gradient, x.shape)
+            if np.shape(rows) == (len(g), *y.shape):
+                axes = tuple(axis + 1 for axis in _broadcast_axes(y.shape, shape))
+                return np.add.reduce(rows, axis=axes).reshape(len(g), *shape) if y.shape != shape else rows
+        first = one(g[0, ...], y, *values, **params)
+        rows = np.empty_like(first, shape=(len(g), *shape))
+        rows[0] = first
+        for i in range(1, len(g)):
+            rows[i] = one(g[i, ...], y, *values, **params)
         return rows
 
     return None if rule is None else many

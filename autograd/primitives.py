@@ -168,7 +168,7 @@ def _unary_with_keywords(op: Op) -> Callable[..., Any]:
     forward = op.forward
     general = _general(op)
 
-    def apply(x: Any, *others: Any, **params: Any) -> Any:
+    def apply(x: Any, /, *others: Any, **params: Any) -> Any:
         if modes or others or type(x) is not Tensor:
             return general(x, *others, **params)
         try:

@@ -71,11 +71,11 @@ class _Trace:
         # To what is outside, the variables are constants, and so is what depends on them alone.
         for variable in self.variables:
             variable._tracked = self.linked and variable.op is not None
-        if self.linked and all(variable._tracked for variable in self.variables):
+        if not self.linked or all(variable._tracked for variable in self.variables):
             for node in self.path.wanted:
-                node._tracked = True
-        elif self.linked:
-            for node in self.path.wanted:
+                node._tracked = self.linked
+        else:
+            for node in self.path.wanted:  # oldest first
                 if node not in self.path.targets:
                     node._tracked = any(type(x) is Tensor and x._tracked for x in node.inputs)
 
@@ -107,7 +107,8 @@ class _Trace:
         """Return all derivatives of an output by each variable, from the gradients of its elements."""
         passes: list[dict[Tensor, Any]] = []
         size = output.size if type(output) is Tensor else 0
-        at_once = 1 if self.linked else max(AT_ONCE // max(1, *(node.size for node in self.path.wanted)), 1)
+        largest = max((node.size for node in self.path.wanted), default=0)
+        at_once = 1 if self.linked else max(AT_ONCE // max(largest, 1), 1)
         for start in range(0, size, at_once):
             count = min(at_once, size - start)
             units = np.eye(count, size, start, output.dtype).reshape(count, *output.shape)

@@ -258,7 +258,8 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
 
 def _check_labels(labels: Any, classes: int) -> None:
     # As unsigned numbers, negative ones are the largest.
-    if labels.size and np.maximum.reduce(labels.view(f"u{labels.itemsize}"), axis=None) >= classes:
+    unsigned = labels.view(labels.dtype.str.replace("i", "u"))
+    if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
         raise ValueError(
             f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
             f"{labels.min()} to {labels.max()}"
@@ -292,8 +293,10 @@ def _nll_loss(x: Any, *, labels: Any) -> Any:
 
 def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:
     """-g / n at the labels."""
-    one_hot = labels.reshape(*labels.shape, 1) == np.arange(x.shape[-1])
-    return one_hot * (g * (-1 / max(labels.size, 1)))
+    count = labels.size
+    shares = np.zeros_like(x, shape=(count, x.shape[-1]))
+    shares[np.arange(count), labels.ravel()] = -1 / max(count, 1)
+    return g * shares.reshape(x.shape)
 
 
 _nll_loss_op = primitive(_nll_loss, _nll_loss_rule)

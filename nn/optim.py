@@ -21,6 +21,11 @@ Piece = tuple[slice | None, Array, list[Array], list[Array]]
 """Where it is in the parameter (None for all of it), and there: weights, state and scratch."""
 
 
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of the state of parameters: sums over many steps overflow in float16."""
+    return np.promote_types(dtype, np.float32)
+
+
 class Optimizer:
     """What optimizers share: the parameters, the learning rate, and arrays of state per parameter.
 
@@ -57,13 +62,13 @@ class Optimizer:
         self.steps = 0
         self.updates = [0] * len(self.parameters)
         self.state: dict[str, list[Array]] = {
-            slot: [np.zeros_like(parameter.data) for parameter in self.parameters] for slot in self.slots
+            slot: [np.zeros_like(parameter.data, _wide(parameter.dtype)) for parameter in self.parameters]
+            for slot in self.slots
         }
         self._pieces: list[tuple[Any, list[Piece], list[Array]]] = [(None, [], [])] * len(self.parameters)
         longest = min(PIECE, max(parameter.size for parameter in self.parameters))
-        self._scratch = {
-            parameter.dtype: np.empty((2, longest), parameter.dtype) for parameter in self.parameters
-        }
+        dtypes = {_wide(parameter.dtype) for parameter in self.parameters}
+        self._scratch = {dtype: np.empty((2, longest), dtype) for dtype in dtypes}
         self._numbers: dict[Any, Array] = {}  # by dtype: a row per parameter
 
     def __getstate__(self) -> dict[str, Any]:
@@ -121,8 +126,8 @@ class Optimizer:
         """Cut a parameter into pieces, and remember them as long as its array lives."""
         # As the data of Tensors jit sees these arrays, too.
         state = [Tensor(self.state[slot][number]).data for slot in self.slots]
-        numbers = Tensor(self._numbers[data.dtype]).data
-        scratch = Tensor(self._scratch[data.dtype]).data
+        numbers = Tensor(self._numbers[_wide(data.dtype)]).data
+        scratch = Tensor(self._scratch[_wide(data.dtype)]).data
         constants = [numbers[number, i, ...] for i in range(numbers.shape[1])]
         pieces: list[Piece] = []
         if data.size <= PIECE:

@@ -428,7 +428,7 @@ def naive_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> float:
     return float(np.mean(-np.sum(targets * np.log(probabilities), axis=-1)))
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8, np.uint64])
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8, np.uint64, ">i4", "<u2"])
 def test_cross_entropy_of_labels(dtype: Any) -> None:
     expected = naive_cross_entropy(LOGITS, np.eye(4)[LABELS])
     for targets in (LABELS.astype(dtype), Tensor(LABELS.astype(dtype)), LABELS.tolist()):

@@ -219,6 +219,21 @@ def test_steps_agree_with_pytorch(kind: type[Optimizer], options: dict[str, Any]
         np.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-11)
 
 
+@pytest.mark.parametrize("kind", [Adam, RMSprop, lambda w, lr: SGD(w, lr, momentum=0.9)])
+def test_float16_parameters_have_their_state_in_float32(kind: Any) -> None:
+    narrow, wide = leaf([1.0, -2.0], np.float16), leaf([1.0, -2.0], np.float32)
+    optimizers = [kind([parameter], lr=0.01) for parameter in (narrow, wide)]
+    for _ in range(300):
+        for parameter, optimizer in zip((narrow, wide), optimizers, strict=True):
+            parameter.grad = Tensor(np.full(2, 20, parameter.dtype))
+            optimizer.step()
+    assert narrow.dtype == np.float16
+    assert {array.dtype for arrays in optimizers[0].state.values() for array in arrays} == {
+        np.dtype(np.float32)
+    }
+    np.testing.assert_allclose(narrow.data, wide.data, rtol=0.05)
+
+
 def test_default_hyperparameters() -> None:
     w = [leaf(1.0)]
     assert (SGD(w).lr, SGD(w).momentum, SGD(w).nesterov, SGD(w).weight_decay) == (0.01, 0, False, 0)

@@ -16,12 +16,14 @@ from autograd import (
     compiler,
     draw_graph,
     grad,
+    gradcheck,
     hessian,
     hvp,
     jacobian,
     jit,
     jvp,
     no_grad,
+    primitive,
     value_and_grad,
     vjp,
 )
@@ -146,6 +148,11 @@ def test_jacobians_and_hessians() -> None:
     xs = [(generator.normal(size=5),) for _ in range(3)]
     check(jacobian(lambda x: np.tanh(a @ x) * x), *xs)
     check(hessian(lambda x: np.sum(np.tanh(a @ x) ** 2)), *xs)
+    check(jacobian(lambda x: a @ np.tanh(x)), *xs)
+    check(jacobian(lambda x, a: a @ np.tanh(x), (0, 1)), *[(x, a * k) for k, (x,) in enumerate(xs)])
+    check(hessian(lambda x, a: np.sum(np.tanh(a @ x) ** 2)), *[(x, a * k) for k, (x,) in enumerate(xs)])
+    for f in (F.softmax, np.cumsum, np.prod, np.max, lambda x: F.linear(x, a, x, "relu")):
+        check(jacobian(f), *xs)
 
 
 def test_the_order_of_writing_and_reading_is_kept() -> None:
@@ -704,6 +711,28 @@ def test_a_shape_that_depends_on_values_inside_an_op_is_noticed() -> None:
     np.testing.assert_array_equal(replayed(mask[::-1]).data, [4, 6])
     with pytest.raises(TypeError, match=r"had shape \(2,\) when jit recorded it, and has shape \(4,\) now"):
         replayed(np.ones(4, bool))
+
+
+def test_a_last_rule_that_looks_at_values_is_one_call() -> None:
+    @np.vectorize
+    def halved(x: float) -> float:
+        return x / 2 if x > 0 else 0.0
+
+    def forward(x: Any) -> Any:
+        return np.maximum(x * 3, 0) / 2
+
+    op = primitive(forward, lambda g, y, x: g * 3, last=lambda g, y: g * halved(np.sign(y)), name="half_relu")
+    assert gradcheck(op, np.array([-1.0, 2.0]))
+    check(grad(lambda x: np.sum(op(x) ** 2)), (np.array([-1.0, 2.0]),), (np.array([3.0, -4.0]),))
+
+
+def test_labels_from_outside_are_used_where_they_are() -> None:
+    labels = np.array([0, 1])
+    replayed = jit(value_and_grad(lambda x: cross_entropy(x * 1.0, labels)))
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    replayed(x)
+    labels[:] = [2, 2]
+    assert_same(replayed(x), value_and_grad(lambda x: cross_entropy(x * 1.0, labels))(x))
 
 
 def test_wrong_labels_are_refused_in_every_call() -> None:

@@ -7,7 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Tensor, grad, gradcheck, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
+from autograd import (
+    Tensor,
+    grad,
+    gradcheck,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    no_grad,
+    primitive,
+    value_and_grad,
+    vjp,
+)
 
 X = np.array([0.5, -1.0, 2.0])
 M = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
@@ -634,3 +646,92 @@ def test_two_threads_differentiate_one_shared_model() -> None:
     for k, result in enumerate(results):
         np.testing.assert_allclose(result, k * results[1])
     assert w.grad is None
+
+
+# ------------------------------------------------------------------- variables of several kinds at once
+
+
+def test_only_some_variables_stand_for_tracked_tensors() -> None:
+    x, c = np.array([1.0, 2.0]), np.array([0.5, 0.3])
+
+    def f(a: Any, b: Any) -> Any:
+        return np.sum(np.exp(a * b))
+
+    same(grad(lambda x: value_and_grad(f, (0, 1))(x, c)[0])(x), c * np.exp(c * x))
+    same(grad(lambda x: np.sum(grad(f, (0, 1))(x, c)[0]))(x), c * c * np.exp(c * x))
+    same(grad(lambda x: np.sum(grad(f, (0, 1))(c, x)[0]))(x), (1 + c * x) * np.exp(c * x))
+    value, pull = vjp(lambda a, b: np.exp(a * b), Tensor(x, requires_grad=True), c)
+    assert value.requires_grad
+    assert all(gradient.requires_grad for gradient in pull(np.ones(2)))
+
+
+def test_a_gradient_through_a_step_of_gradient_descent() -> None:
+    x, y = np.array([0.3, -0.4]), np.array([1.0, 2.0])
+
+    def loss(w: Any, b: Any) -> Any:
+        return np.sum(np.tanh(w * x + b - y) ** 2)
+
+    def after_a_step(w: Any, rate: Any) -> Any:
+        by_w, by_b = grad(loss, (0, 1))(w, np.zeros(2))
+        return loss(w - rate * by_w, -rate * by_b)
+
+    assert gradcheck(after_a_step, np.array([0.5, 1.5]), 0.1)
+    assert gradcheck(lambda rate: after_a_step(np.array([0.5, 1.5]), rate), 0.1)
+
+
+def test_tensors_of_others_stay_as_they_are() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    seen = []
+
+    def f(x: Any) -> Any:
+        w.data = w.data * 1.0  # younger than x now
+        product = w * 2
+        seen.append(product)
+        return np.sum(product * x)
+
+    same(grad(f)(X[:2]), [2, 4])
+    assert w.requires_grad
+    seen[0].sum().backward()
+    same(w.grad.data, [2, 2])
+
+
+# ----------------------------------------------------------------------------- Jacobians of many rows
+
+
+def test_jacobians_without_variables() -> None:
+    assert jacobian(lambda p: np.ones(3))([]) == []
+    assert jacobian(lambda p: p * 2, argnums=())(np.ones(2)) == ()
+
+
+def test_a_jacobian_refuses_complex_gradients() -> None:
+    a = np.array([[1, 1j], [2, 3j]])
+    for f in (lambda x: a @ x, lambda x: a[0] * x):
+        with pytest.raises(TypeError, match="complex gradients are not supported"):
+            jacobian(f)(np.array([1.0, 2.0]))
+
+
+def test_a_jacobian_in_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(x: Any) -> Any:
+        return np.tanh(M @ x)[:, None] * x + np.sum(x)
+
+    whole = jacobian(f)(X)
+    for at_once in (1, 12, 20):
+        monkeypatch.setattr("autograd.transforms.AT_ONCE", at_once)
+        np.testing.assert_array_equal(jacobian(f)(X), whole)
+
+
+def test_a_jacobian_calls_rules_of_any_kind() -> None:
+    scaled = primitive(
+        lambda a, *, x, g: a * x * g, lambda gradient, y, a, *, x, g: gradient * x * g, name="scaled"
+    )
+    same(jacobian(lambda a: scaled(a, x=2.0, g=3.0))(X), 6 * np.eye(3))
+    numbers = primitive(lambda x: np.sum(x), lambda g, y, x: [float(g)] * len(x), name="numbers")
+    same(jacobian(numbers)(X), [1, 1, 1])
+
+    def rule(g: Any, y: Any, x: Any) -> Any:
+        assert isinstance(g, np.ndarray)
+        return np.ones(3) * g
+
+    same(jacobian(primitive(lambda x: np.sum(x), rule, name="total"))(X), [1, 1, 1])
+    constant = primitive(lambda x: np.floor(x), lambda g, y, x: np.zeros(3), elementwise=True, name="floor")
+    same(jacobian(constant)(X), np.zeros((3, 3)))
