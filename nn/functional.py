@@ -202,8 +202,9 @@ def _draw_mask(*, generator: np.random.Generator, shape: tuple[int, ...], p: flo
     draws = generator.integers(0, 2**64, -(-size // 4), np.uint64).view(np.uint16)[:size]
     first_bits, further_bits = divmod(p * 2**16, 1)
     kept = draws > int(first_bits)
-    ties = np.flatnonzero(draws == int(first_bits))
-    kept[ties] = generator.random(len(ties)) >= further_bits
+    (ties,) = (draws == int(first_bits)).nonzero()
+    if len(ties):
+        kept[ties] = generator.random(len(ties)) >= further_bits
     mask = kept.reshape(shape).astype(dtype)
     mask *= 1 / (1 - p)
     return mask
