@@ -69,35 +69,29 @@ def find_path(outputs: list[Any], targets: list[Tensor]) -> Path:
     Creation order is topological order, so what is older than every target cannot depend on one.
     """
     since = min([target.order for target in targets], default=0)
-    wanted = dict.fromkeys(targets)
-    found = set(targets)
     others = any(target.op is not None for target in targets)
     elsewhere = False
+    wanted = dict.fromkeys(targets)
     end: Any = SimpleNamespace(inputs=outputs)
     reached: list[Tensor] = [end]
     for node in reached:  # it grows on the way
         if node.inputs is None:
             raise RuntimeError(_freed(node))
         for x in node.inputs:
-            if type(x) is Tensor and x._tracked and x not in found:
+            if type(x) is Tensor and x._tracked and x not in wanted:
                 if x.order < since:
                     others = elsewhere = True
                     continue
-                found.add(x)
+                wanted[x] = None
                 reached.append(x)
                 if x.op is None:
                     elsewhere = True
-    del reached[0]
     if others or elsewhere:
-        reached.sort(key=attrgetter("order"))
-    if not elsewhere:  # then all that is tracked leads to the targets
-        wanted.update(dict.fromkeys(reached))
-        return Path(set(targets), wanted, others)
-    for node in reached:
-        for x in node.inputs:
-            if type(x) is Tensor and x in wanted:
+        wanted = dict.fromkeys(targets)
+        for node in sorted(reached[1:], key=attrgetter("order")):
+            # Where nothing else is tracked, all that was reached leads to the targets.
+            if not elsewhere or any(type(x) is Tensor and x in wanted for x in node.inputs):
                 wanted[node] = None
-                break
     return Path(set(targets), wanted, others)
 
 
