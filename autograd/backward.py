@@ -60,7 +60,7 @@ class Path(NamedTuple):
     wanted: dict[Tensor, None]
     """What gradients are needed of: the targets, then the nodes on the way (oldest first, if `others`)."""
     others: bool
-    """Whether the outputs depend on tracked tensors that are no targets, too."""
+    """Whether there are other tracked tensors: that outputs depend on, too, or that targets stand for."""
 
 
 def find_path(outputs: list[Any], targets: list[Tensor]) -> Path:
@@ -174,7 +174,7 @@ def _walk(
     arrays, or the Tensors themselves when they are to `record`. Gradients that stay in `gradients`
     share memory with nothing else.
     """
-    kind, convert = (Tensor, Tensor) if record else (ndarray, as_array)
+    kind = Tensor if record else ndarray
     accumulated: set[Tensor] = set()  # whose gradient is a buffer that was allocated here
     upcoming = [(-x.order, x) for x in gradients if x.op is not None and x not in targets]
     heapify(upcoming)
@@ -205,7 +205,10 @@ def _walk(
             else:
                 values = [x._array if type(x) is Tensor else x for x in inputs]
         if op.last is not None:  # type: ignore[union-attr]
-            g = _through_last(op, g, y, record)
+            try:
+                g = op.last(g, y)  # type: ignore[union-attr]
+            except Exception as error:
+                g = _as_a_whole(error, record, op.last, (g, y))  # type: ignore[union-attr]
         if by_rows:
             rules = [
                 _for_rows(op, rule, x.shape, x.dtype) if type(x) is Tensor else None
@@ -228,16 +231,14 @@ def _walk(
                     else:
                         gradient = rule(g, y, *values, **(params or {}))
                 except Exception as error:
-                    if record or needed_value(error) is None:
-                        raise
-                    gradient = mode().tracer.whole(rule, (g, y, *values), params or {})
-                if type(gradient) is not kind:
-                    gradient = convert(gradient)
+                    gradient = _as_a_whole(error, record, rule, (g, y, *values), params)
                 data = x._array
-                if gradient.shape != data.shape and not by_rows:
-                    gradient = sum_to(gradient, data.shape)
-                if gradient.dtype is not data.dtype:
-                    gradient = _cast(gradient, data.dtype)
+                if not by_rows and (
+                    type(gradient) is not kind
+                    or gradient.shape != data.shape
+                    or gradient.dtype is not data.dtype
+                ):
+                    gradient = _fitted(gradient, data.shape, data.dtype, record)
             except Exception as error:
                 error.add_note(f"in the gradient of {op.name} of {describe(inputs, params)}")  # type: ignore[union-attr]
                 raise
@@ -260,39 +261,44 @@ def _walk(
                     accumulated.add(x)
 
 
-def _through_last(op: Any, g: Any, y: Any, record: bool) -> Any:
-    """Go back through the elementwise function that an op ends in."""
-    try:
-        return op.last(g, y)
-    except Exception as error:
-        if record or needed_value(error) is None:
-            error.add_note(f"in the gradient of {op.name}")
-            raise
-        return mode().tracer.whole(op.last, (g, y), {})
+def _fitted(gradient: Any, shape: tuple[int, ...], dtype: np.dtype[Any], record: bool = False) -> Any:
+    """Return what a rule has computed in the shape and dtype of its input, a Tensor to `record`."""
+    if type(gradient) is not (Tensor if record else ndarray):
+        gradient = Tensor(gradient) if record else as_array(gradient)
+    if gradient.shape != shape:
+        gradient = sum_to(gradient, shape)
+    return gradient if gradient.dtype == dtype else _cast(gradient, dtype)
+
+
+def _as_a_whole(
+    error: Exception,
+    record: bool,
+    rule: Any,
+    args: tuple[Any, ...],
+    params: dict[str, Any] | None = None,
+) -> Any:
+    """Have jit note a rule that has failed since it looks at values as a single call; raise other errors."""
+    if record or needed_value(error) is None:
+        raise error
+    return mode().tracer.whole(rule, args, params or {})
 
 
 def _for_rows(op: Any, rule: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """Return the rule of an input, of a shape and dtype, for many gradients at once: (rows, *shape of y)."""
 
-    def one(g: Any, y: Any, /, *values: Any, **params: Any) -> Any:
-        gradient = rule(g, y, *values, **params)
-        if type(gradient) is not ndarray:
-            gradient = as_array(gradient)
-        if gradient.shape != shape:
-            gradient = sum_to(gradient, shape)
-        return gradient if gradient.dtype == dtype else _cast(gradient, dtype)
-
     def many(g: Any, y: Any, /, *values: Any, **params: Any) -> Any:
         if op.elementwise:
             rows = rule(g, y, *values, **params)
             if np.shape(rows) == (len(g), *y.shape):
-                axes = tuple(axis + 1 for axis in _broadcast_axes(y.shape, shape))
-                return np.add.reduce(rows, axis=axes).reshape(len(g), *shape) if y.shape != shape else rows
-        first = one(g[0, ...], y, *values, **params)
-        rows = np.empty_like(first, shape=(len(g), *shape))
-        rows[0] = first
-        for i in range(1, len(g)):
-            rows[i] = one(g[i, ...], y, *values, **params)
+                if y.shape != shape:
+                    axes = tuple(axis + 1 for axis in _broadcast_axes(y.shape, shape))
+                    rows = np.add.reduce(rows, axis=axes).reshape(len(g), *shape)
+                return _fitted(rows, rows.shape, dtype)
+        for i in range(len(g)):
+            gradient = _fitted(rule(g[i, ...], y, *values, **params), shape, dtype)
+            if i == 0:
+                rows = np.empty_like(gradient, shape=(len(g), *shape))
+            rows[i] = gradient
         return rows
 
     return None if rule is None else many

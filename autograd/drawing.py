@@ -51,9 +51,13 @@ def draw_graph(target: Any, *inputs: Any) -> Digraph:
     places = _places(tensors)
     _add_nodes(picture, _Cluster.tree(places), tensors, names, places, set(outputs))
     for tensor in tensors:
+        box = _box_to_enter(tensor, places)
         for number, x in enumerate(tensor.inputs):
             if type(x) is Tensor:
-                room = {"minlen": "2"} if _needs_room(x, tensor, places) else {}
+                enters = box is not None and x.op is not None and places.get(x) is not box
+                # With room for what stands above an op in its box, boxes stand below one another, and not in
+                # a staircase.
+                room = {"minlen": "2"} if enters else {}
                 picture.edge(names[x], names[tensor], **_edge_style(x), **room)
             elif not _is_number(x):
                 picture.edge(f"{names[tensor]}_{number}", names[tensor])
@@ -100,15 +104,11 @@ def _edge_style(x: Tensor) -> dict[str, str]:
     return color | ({"weight": "8"} if x.op is not None and x.requires_grad else {})
 
 
-def _needs_room(x: Tensor, tensor: Tensor, places: dict[Tensor, _Cluster | None]) -> bool:
-    """Tell whether an edge enters a box in which something stands above `tensor`, as its parameters do.
-
-    With room for that, boxes stand below one another, and not in a staircase.
-    """
+def _box_to_enter(tensor: Tensor, places: dict[Tensor, _Cluster | None]) -> _Cluster | None:
+    """Return the box of an op, if something stands above the op in it, as its parameters do."""
     box = places.get(tensor)
-    if x.op is None or box is None or places.get(x) is box:
-        return False
-    return any(type(other) is Tensor and places.get(other) is box for other in tensor.inputs)
+    crowded = any(type(x) is Tensor and places.get(x) is box for x in tensor.inputs)
+    return box if crowded else None
 
 
 def _ancestors(outputs: list[Tensor]) -> list[Tensor]:

@@ -223,7 +223,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     def derivatives(*args: Any, **kwargs: Any) -> Any:
         trace = _Trace(*_choose(f, args, kwargs, argnums))
         blocks = []
-        for leaf in flatten(trace.output):
+        for leaf in trace.outputs:
             columns = iter(trace.derivatives(leaf))
             structured = rebuild(trace.args, columns)
             blocks.append(structured[0] if isinstance(argnums, int) else structured)

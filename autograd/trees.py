@@ -28,8 +28,6 @@ def rebuild(tree: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(tree, dict):
         return {key: rebuild(branch, leaves) for key, branch in tree.items()}
     branches = [rebuild(branch, leaves) if isinstance(branch, NESTED) else next(leaves) for branch in tree]
-    if type(tree) is tuple:
-        return tuple(branches)
     return type(tree)(*branches) if hasattr(tree, "_fields") else type(tree)(branches)
 
 
@@ -41,7 +39,7 @@ def flatten_like(structure: Any, tree: Any) -> list[Any]:
         if len(structure) == len(tree):
             pairs = zip(structure, tree, strict=True)
             return [leaf for branch, part in pairs for leaf in flatten_like(branch, part)]
-    elif not isinstance(structure, (dict, list, tuple)) and not isinstance(tree, (dict, list, tuple)):
+    elif not isinstance(structure, NESTED) and not isinstance(tree, NESTED):
         return [tree]
     raise ValueError(
         f"the cotangent (or tangent) must have the structure of the value that it belongs to: "

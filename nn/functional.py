@@ -16,8 +16,8 @@ ArrayLike = Any
 
 
 def _linear(x: Any, weight: Any, bias: Any) -> Any:
-    if weight.ndim != 2 or x.shape[-1:] != weight.shape[:1] or bias.shape != weight.shape[1:]:
-        _check_linear(x, weight)
+    _check_linear(x, weight)
+    if bias.shape != weight.shape[1:]:
         raise ValueError(
             f"linear with a weight of shape {weight.shape} takes a bias of shape {weight.shape[1:]}, and "
             f"not {bias.shape}"
@@ -101,7 +101,7 @@ def _through_tanh(g: Any, y: Any, *inputs: Any) -> Any:
 
 
 sigmoid = primitive(_sigmoid, _through_sigmoid, elementwise=True)
-relu = primitive(lambda x: _relu(x), _through_relu, elementwise=True, name="relu")
+relu = primitive(_relu, _through_relu, elementwise=True)
 softplus = primitive(
     lambda x: np.logaddexp(x, 0), lambda g, y, x: g * sigmoid(x), elementwise=True, name="softplus"
 )
@@ -244,7 +244,6 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
     targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
     if targets.dtype.kind in "iu" and logits.ndim and targets.shape == logits.shape[:-1]:
         labels = targets.data if isinstance(targets, Tensor) else targets
-        callback(_check_labels, labels, logits.shape[-1])
         return _nll_loss_op(_log_softmax_op(logits), labels=labels)
     if targets.shape != logits.shape or logits.ndim == 0:
         raise ValueError(
@@ -255,16 +254,6 @@ def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
     if targets.dtype != logits.dtype:
         targets = targets.astype(logits.dtype)
     return 0 - (log_softmax(logits) * targets).sum() / max(prod(logits.shape[:-1]), 1)
-
-
-def _check_labels(labels: Any, classes: int) -> None:
-    # As unsigned numbers, negative ones are the largest.
-    unsigned = labels.view(labels.dtype.str.replace("i", "u"))
-    if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
-        raise ValueError(
-            f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
-            f"{labels.min()} to {labels.max()}"
-        )
 
 
 def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
@@ -281,11 +270,21 @@ def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
             f"nll_loss of log-probabilities of shape {shape} needs integer labels of "
             f"shape {shape[:-1]}; got {labels.dtype} labels of shape {labels.shape}"
         )
-    callback(_check_labels, labels, shape[-1])
     return _nll_loss_op(log_probabilities, labels=labels)
 
 
+def _check_labels(labels: Any, classes: int) -> None:
+    # As unsigned numbers, negative ones are the largest.
+    unsigned = labels.view(labels.dtype.str.replace("i", "u"))
+    if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
+        raise ValueError(
+            f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
+            f"{labels.min()} to {labels.max()}"
+        )
+
+
 def _nll_loss(x: Any, *, labels: Any) -> Any:
+    callback(_check_labels, labels, x.shape[-1])
     count = labels.size
     if labels.ndim != 1:
         x, labels = x.reshape(count, x.shape[-1]), labels.ravel()
