@@ -188,7 +188,9 @@ def _walk(
             node.inputs = None  # type: ignore[assignment]
             if wanted is not None:
                 del wanted[node]
-        rules = op.rules if type(op.rules) is tuple else op.rules.of(inputs)  # type: ignore[union-attr]
+        rules = op.rules  # type: ignore[union-attr]
+        if type(rules) is not tuple:
+            rules = rules.of(inputs)
         if record:
             y: Any = node
             values: Any = inputs
@@ -233,11 +235,11 @@ def _walk(
                 except Exception as error:
                     gradient = _as_a_whole(error, record, rule, (g, y, *values), params)
                 data = x._array
-                if not by_rows and (
+                if (
                     type(gradient) is not kind
                     or gradient.shape != data.shape
                     or gradient.dtype is not data.dtype
-                ):
+                ) and not by_rows:
                     gradient = _fitted(gradient, data.shape, data.dtype, record)
             except Exception as error:
                 error.add_note(f"in the gradient of {op.name} of {describe(inputs, params)}")  # type: ignore[union-attr]
