@@ -42,6 +42,10 @@ def backward(
             f"backward() of a tensor of shape {tensor._array.shape} needs gradient=, an array of that "
             "shape; or reduce it to one number first, e.g. with .sum()"
         )
+    if gradient is None and tensor._array.dtype.kind == "c":
+        raise RuntimeError(
+            "backward() of a complex number needs gradient=; or make it real first, e.g. with np.abs or .real"
+        )
     keep_all = retain_graph or create_graph
     gradients = backpropagate([(tensor, gradient)], None, retain_graph, create_graph, keep_all)
     tracer = mode().tracer
@@ -117,6 +121,8 @@ def backpropagate(
     for output, seed in seeds:
         if path is None or output in path.wanted:
             seed = _seed(seed, output, create_graph)
+            if output._array.dtype.kind == "c":
+                seed = np.conjugate(seed)
             gradients[output] = gradients[output] + seed if output in gradients else seed
     targets: Container[Tensor] = path.targets if path else ()
     wanted = path.wanted if path else None
@@ -124,6 +130,7 @@ def backpropagate(
         recorded(_walk, gradients, targets, wanted, True, True, keep_all)
     else:
         _walk(gradients, targets, wanted, False, retain_graph, keep_all)
+    _conjugate(gradients)
     return gradients
 
 
@@ -133,8 +140,21 @@ def backpropagate_rows(output: Tensor, seeds: Any, path: Path) -> dict[Tensor, A
     The graph is kept. Rules of elementwise ops are called once for all rows, others for each.
     """
     gradients = {output: seeds} if output in path.wanted else {}
+    _conjugate(gradients)
     _walk(gradients, path.targets, path.wanted, False, True, False, by_rows=True)
+    _conjugate(gradients)
     return gradients
+
+
+def _conjugate(gradients: dict[Tensor, Any]) -> None:
+    """Conjugate the complex ones: as they come in, and as they leave.
+
+    Inside, a rule of a complex function is the textbook's derivative times g, without conjugates; outside,
+    the gradient of a real L by z = x + iy is dL/dx + i dL/dy, the direction of steepest ascent (PyTorch's).
+    """
+    for x, gradient in gradients.items():
+        if x._array.dtype.kind == "c":
+            gradients[x] = np.conjugate(gradient)
 
 
 def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
@@ -153,6 +173,8 @@ def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
         raise ValueError(
             f"the gradient of a tensor of shape {output.shape} must have that shape, not {seed.shape}"
         )
+    if seed.dtype.kind == "c" != output.dtype.kind:
+        raise ValueError(f"the gradient of a {output.dtype} tensor must be real, not {seed.dtype}")
     if create_graph and type(seed) is Tensor and seed._tracked:
         return seed if seed.dtype == output.dtype else seed.astype(output.dtype)
     values = (seed._array if type(seed) is Tensor else seed).astype(output.dtype)
@@ -339,6 +361,7 @@ def _broadcast_axes(shape: tuple[int, ...], original: tuple[int, ...]) -> tuple[
 
 
 def _cast(gradient: Any, dtype: np.dtype[Any]) -> Any:
-    if gradient.dtype.kind == "c":
-        raise TypeError("complex gradients are not supported; keep tracked tensors real")
+    """Return a gradient in the dtype of its input; of a real input, it is the real part."""
+    if gradient.dtype.kind == "c" != dtype.kind:
+        gradient = gradient.real
     return gradient.astype(dtype)

@@ -34,7 +34,9 @@ class Op:
         self.elementwise = elementwise
         self.last = last
         # NumPy's own functions have more keywords than their rules know; other functions, no less.
-        own = () if getattr(forward, "__module__", None) == "numpy" else _keyword_only(forward)
+        own = (
+            () if (getattr(forward, "__module__", None) or "").startswith("numpy") else _keyword_only(forward)
+        )
         known = (_keywords(rule, len(rules)) for rule in rules if rule is not None)
         self.keywords = {*own, *(word for words in known for word in words)}
 
@@ -128,7 +130,7 @@ def implements(
 # arguments would cost more than the arithmetic.
 
 _new = Tensor.__new__
-_NUMBERS = (float, int, bool)
+_NUMBERS = (float, int, bool, complex)
 
 
 def _unary(op: Op) -> Callable[..., Any]:

@@ -26,7 +26,7 @@ def _as_variable(value: ArrayLike) -> Tensor:
             return linked  # type: ignore[no-any-return]
         value = value.data
     array = as_array(value)
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         raise TypeError(
             f"cannot differentiate with respect to {array.dtype} values: give floats, e.g. 2.0 for 2, "
             "or choose the arguments to differentiate with argnums="
@@ -192,6 +192,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
             raise TypeError(
                 f"grad needs a function that returns one number, and this one returned {_kind(value)}; "
                 "reduce it, e.g. with np.sum, or use jacobian or vjp"
+            )
+        if value.dtype.kind == "c":
+            raise TypeError(
+                "grad needs a function that returns a real number, and this one returned a complex one; take "
+                "np.abs or .real of it, or use vjp or jacobian"
             )
         gradients = trace.pulled_back([None], retain_graph=False)
         return value, gradients[0] if isinstance(argnums, int) else gradients

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Tensor, no_grad, primitive
+from autograd import Tensor, grad, hvp, jvp, no_grad, primitive
 from autograd.backward import sum_to
 
 
@@ -526,3 +526,59 @@ def test_a_recorded_gradient_shares_no_memory_with_its_seed() -> None:
         y = x + 1
         y.backward(gradient=seed, create_graph=True)
         assert not np.shares_memory(y.grad.data, seed if isinstance(seed, np.ndarray) else seed.data)
+
+
+# --------------------------------------------------------------------------------------------- complex
+
+
+def test_the_gradient_by_a_complex_number_is_the_direction_of_steepest_ascent() -> None:
+    z = np.array([1 + 2j, -3j, 0.5])
+    np.testing.assert_allclose(grad(lambda z: np.sum(np.absolute(z) ** 2))(z), 2 * z)
+    np.testing.assert_allclose(grad(lambda z: np.sum((z * z.conj()).real))(z), 2 * z)
+    np.testing.assert_allclose(grad(lambda z: np.sum(np.square(z).real))(z), 2 * z.conj())
+    np.testing.assert_allclose(grad(lambda z: np.sum(z.real))(z), np.ones(3))
+    np.testing.assert_allclose(grad(lambda z: np.sum(z.imag))(z), np.full(3, 1j))
+
+
+def test_a_real_input_of_a_complex_function_has_a_real_gradient() -> None:
+    x = np.array([0.5, 2.0], np.float32)
+    gradient = grad(lambda x: np.sum(np.exp(1j * x).imag))(x)
+    assert gradient.dtype == np.float32
+    np.testing.assert_allclose(gradient, np.cos(x), rtol=1e-6)
+
+
+def test_complex_gradients_meet_those_of_the_real_and_imaginary_parts_in_two_orders() -> None:
+    weights = np.array([0.3 - 1j, 2j, 1.5])
+
+    def f(z: Any) -> Any:
+        return np.sum(np.absolute(np.exp(z * weights) - z.conj() ** 2).real + np.sin(z).imag * z.real)
+
+    def of_parts(parts: Any) -> Any:
+        return f(parts[0] + 1j * parts[1])
+
+    z = np.array([0.4 + 1j, -0.5, 1 - 0.7j])
+    parts = np.stack([z.real, z.imag])
+    by_parts = grad(of_parts)(parts)
+    np.testing.assert_allclose(grad(f)(z), by_parts[0] + 1j * by_parts[1])
+    v = np.array([1 - 1j, 0.5j, 2.0])
+    product = hvp(of_parts)(parts, np.stack([v.real, v.imag]))
+    np.testing.assert_allclose(hvp(f)(z, v), product[0] + 1j * product[1])
+    np.testing.assert_allclose(jvp(grad(f), (z,), (v,))[1], product[0] + 1j * product[1])
+
+
+def test_complex_seeds_and_retained_gradients() -> None:
+    z = Tensor([1 + 2j, 3j], requires_grad=True)
+    y = z * (2 - 1j)
+    y.backward(np.array([1j, 1]), retain_graph=True)
+    np.testing.assert_array_equal(z.grad.data, [1j * (2 + 1j), 2 + 1j])
+    np.testing.assert_array_equal(y.grad.data, [1j, 1])
+    with pytest.raises(RuntimeError, match=r"complex number needs gradient=.*np\.abs or \.real"):
+        y[0].backward()
+    with pytest.raises(ValueError, match="gradient of a float64 tensor must be real, not complex128"):
+        y.real.backward(np.array([1j, 1]))
+
+
+def test_complex64_stays_complex64() -> None:
+    z = Tensor(np.array([1 + 2j, 3j], np.complex64), requires_grad=True)
+    np.sum(np.absolute(z * 1j + 2.0) / 3).backward(create_graph=True)
+    assert z.grad.dtype == np.complex64

@@ -30,10 +30,12 @@ total = primitive(
 )
 
 
-@pytest.fixture
-def hypot() -> Iterator[Any]:
-    yield primitive(np.hypot, lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y)
-    del implementations[np.hypot]
+@pytest.fixture(autouse=True)
+def rules_of_numpys_functions_are_put_back() -> Iterator[None]:
+    before = dict(implementations)
+    yield
+    implementations.clear()
+    implementations.update(before)
 
 
 def test_one_input() -> None:
@@ -42,7 +44,8 @@ def test_one_input() -> None:
     assert repr(cube(tracked(2.0))) == "Tensor([8.], op=cube)"
 
 
-def test_two_inputs_in_numpys_own_words(hypot: Any) -> None:
+def test_two_inputs_in_numpys_own_words() -> None:
+    hypot = primitive(np.hypot, lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y)
     assert gradcheck(np.hypot, X, X + 1, order=2)
     assert gradcheck(lambda a: np.hypot(1.0, a), X, order=2)
     assert (hypot.__name__, hypot.__doc__) == ("hypot", np.hypot.__doc__)
@@ -174,29 +177,23 @@ def test_implements_gives_numpys_function_a_meaning() -> None:
     def trace(x: Any) -> Any:
         return np.einsum("ii->", x)
 
-    try:
-        assert gradcheck(np.trace, np.ones((2, 2)))
-    finally:
-        del implementations[np.trace]
+    assert gradcheck(np.trace, np.ones((2, 2)))
 
 
 def test_another_spelling_of_a_function_of_numpy_is_called_as_that_function_is() -> None:
-    try:
-        cbrt = primitive(lambda x: np.cbrt(x), lambda g, y, x: g / (3 * y * y), numpy=np.cbrt)
-        ptp = primitive(
-            lambda x, *, axis=None: np.max(x, axis) - np.min(x, axis),
-            lambda g, y, x, *, axis=None: g * (np.equal(x, np.max(x)) * 1.0 - np.equal(x, np.min(x)) * 1.0),
-            numpy=np.ptp,
-        )
-        x = tracked(8.0, 27.0)
-        np.ptp(np.cbrt(x), 0).backward()
-        assert x.grad is not None
-        np.testing.assert_allclose(x.grad.data, [-1 / 12, 1 / 27])
-        assert (cbrt.op.name, ptp.op.name) == ("cbrt", "ptp")
-        with pytest.raises(TypeError, match=r"np\.ptp with keepdims= is not differentiated"):
-            np.ptp(x, keepdims=True)
-    finally:
-        del implementations[np.cbrt], implementations[np.ptp]
+    cbrt = primitive(lambda x: np.cbrt(x), lambda g, y, x: g / (3 * y * y), numpy=np.cbrt)
+    ptp = primitive(
+        lambda x, *, axis=None: np.max(x, axis) - np.min(x, axis),
+        lambda g, y, x, *, axis=None: g * (np.equal(x, np.max(x)) * 1.0 - np.equal(x, np.min(x)) * 1.0),
+        numpy=np.ptp,
+    )
+    x = tracked(8.0, 27.0)
+    np.ptp(np.cbrt(x), 0).backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.data, [-1 / 12, 1 / 27])
+    assert (cbrt.op.name, ptp.op.name) == ("cbrt", "ptp")
+    with pytest.raises(TypeError, match=r"np\.ptp with keepdims= is not differentiated"):
+        np.ptp(x, keepdims=True)
 
 
 # ------------------------------------------------------------------------------------------- errors
@@ -251,11 +248,6 @@ def test_a_rule_without_a_result_is_told() -> None:
     with pytest.raises(TypeError, match="NoneType") as caught:
         f(tracked(1.0)).sum().backward()
     assert notes(caught) == "in the gradient of silent of (1,) float64"
-
-
-def test_complex_gradients_are_refused() -> None:
-    with pytest.raises(TypeError, match="complex gradients are not supported; keep tracked tensors real"):
-        (tracked(1.0) * 1j).sum().backward()
 
 
 def test_a_result_that_is_no_array_is_refused() -> None:

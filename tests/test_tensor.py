@@ -82,9 +82,9 @@ def test_ragged_lists_are_refused() -> None:
         Tensor([[1.0], [1.0, 2.0]])
 
 
-@pytest.mark.parametrize("data", [1, [1, 2], True, 1j, np.ones(2, np.complex64)], ids=repr)
-def test_only_real_floating_point_can_require_gradients(data: Any) -> None:
-    message = "only real floating-point tensors can require gradients.*give floats, e.g. 2.0 for 2"
+@pytest.mark.parametrize("data", [1, [1, 2], True, np.ones(2, np.uint8)], ids=repr)
+def test_only_floating_point_can_require_gradients(data: Any) -> None:
+    message = "only tensors of floating-point numbers can require gradients.*give floats, e.g. 2.0 for 2"
     with pytest.raises(TypeError, match=message):
         Tensor(data, requires_grad=True)
     with pytest.raises(TypeError, match=message):
@@ -248,7 +248,6 @@ TRACKED_EXITS: list[tuple[Callable[[Tensor], Any], str]] = [
     (lambda t: Tensor(t), "would cut"),
     (lambda t: np.add(np.ones(2), [t, t]), "would cut"),
     (lambda t: Tensor(1.0) * [t, t], "would cut"),
-    (lambda t: np.clip(np.ones(2), 0, t), "would cut"),
     (lambda t: np.random.default_rng(0).normal(t), "would cut"),
 ]
 
@@ -273,10 +272,20 @@ def test_assigning_a_tracked_tensor_into_an_array_is_loud(index: Any) -> None:
     np.testing.assert_array_equal(a, 0)
 
 
-@pytest.mark.parametrize("dtype", [int, bool, complex, np.uint8])
-def test_a_tracked_tensor_stays_real(dtype: Any) -> None:
+@pytest.mark.parametrize("dtype", [int, bool, np.uint8])
+def test_a_tracked_tensor_stays_floating(dtype: Any) -> None:
     with pytest.raises(TypeError, match="detach"):
         leaf(1.5).astype(dtype)
+
+
+def test_a_tracked_complex_tensor_stays_complex() -> None:
+    z = Tensor([1.5 + 1j], requires_grad=True)
+    for dtype in (float, np.float32, int):
+        with pytest.raises(
+            TypeError, match=r"would cut a tensor out of the graph.*take its \.real or np\.abs"
+        ):
+            z.astype(dtype)
+    assert leaf(1.5).astype(complex).requires_grad
 
 
 def test_untracked_tensors_convert_freely() -> None:
@@ -499,9 +508,7 @@ def test_an_array_of_objects_is_refused() -> None:
         Tensor([1.0]) * np.array([1], object)
 
 
-@pytest.mark.parametrize(
-    "operate", [lambda t: t % 2, lambda t: t // 2, lambda t: 2 % t, divmod, lambda t: ~t]
-)
+@pytest.mark.parametrize("operate", [lambda t: ~t, lambda t: t & 1, lambda t: t << 1])
 def test_operators_without_a_rule_are_refused(operate: Any) -> None:
     with pytest.raises(TypeError):
         operate(leaf(1.0))
@@ -510,10 +517,8 @@ def test_operators_without_a_rule_are_refused(operate: Any) -> None:
 # -------------------------------------------------------------------------------------- NumPy's functions
 
 NOT_DIFFERENTIATED: list[tuple[str, str]] = [
-    ("np.floor(t)", "np.floor"),
-    ("np.remainder(t, 2)", "np.remainder"),
-    ("np.ones(2) % t", "np.remainder"),
-    ("np.hypot(1.0, t)", "np.hypot"),
+    ("np.nextafter(t, 2)", "np.nextafter"),
+    ("np.spacing(t)", "np.spacing"),
     ("np.add.reduce(t)", "np.add.reduce"),
     ("np.add.accumulate(t)", "np.add.accumulate"),
     ("np.multiply.outer(t, t)", "np.multiply.outer"),
@@ -529,7 +534,6 @@ NOT_DIFFERENTIATED: list[tuple[str, str]] = [
     ("np.dot(t, t)", "np.dot"),
     ("np.outer(np.ones(2), t)", "np.outer"),
     ("np.vstack([t, t])", "np.vstack"),
-    ("np.round(t)", "np.round"),
     ("np.median(t)", "np.median"),
     ("np.copyto(np.ones(1), t)", "np.copyto"),
     ("np.sum(t, where=[True])", "np.sum with where="),

@@ -222,7 +222,7 @@ def test_float32_is_kept() -> None:
         assert result.dtype == np.float32
 
 
-@pytest.mark.parametrize("x", [2, np.arange(3), True, Tensor([1, 2]), 1j, [1, 2.0]], ids=repr)
+@pytest.mark.parametrize("x", [2, np.arange(3), True, Tensor([1, 2]), [1, 2.0]], ids=repr)
 def test_only_floats_can_be_differentiated_by(x: Any) -> None:
     message = "cannot differentiate with respect to .* values: give floats, e.g. 2.0 for 2, or .* argnums="
     for transform in (grad, jacobian, hessian):
@@ -703,11 +703,10 @@ def test_jacobians_without_variables() -> None:
     assert jacobian(lambda p: p * 2, argnums=())(np.ones(2)) == ()
 
 
-def test_a_jacobian_refuses_complex_gradients() -> None:
-    a = np.array([[1, 1j], [2, 3j]])
-    for f in (lambda x: a @ x, lambda x: a[0] * x):
-        with pytest.raises(TypeError, match="complex gradients are not supported"):
-            jacobian(f)(np.array([1.0, 2.0]))
+def test_the_gradient_of_a_complex_number_is_refused() -> None:
+    for f in (lambda x: 1j * x, lambda x: np.exp(1j * x)):
+        with pytest.raises(TypeError, match=r"grad needs .* real number.* np.abs or .real of it"):
+            grad(f)(1.0)
 
 
 def test_a_jacobian_in_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from math import factorial as _factorial
+from math import inf as _inf
 from math import log as _log
+from math import pi as _pi
 from typing import Any
 
 import numpy as np
@@ -13,23 +16,73 @@ from autograd.tensor import Tensor
 
 ufunc = partial(primitive, elementwise=True)
 
+
+def conjugate_of(x: Any) -> Any:
+    """Return the conjugate of a complex x, and a real x itself, which NumPy would copy."""
+    return np.conjugate(x) if x.dtype.kind == "c" else x
+
+
+def _no_slope(g: Any, y: Any, *inputs: Any) -> Any:
+    return np.zeros_like(g)
+
+
 add = ufunc(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 subtract = ufunc(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
 multiply = ufunc(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
 divide = ufunc(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
 negative = ufunc(np.negative, lambda g, y, x: -g)
 positive = ufunc(np.positive, lambda g, y, x: g)
-absolute = ufunc(np.absolute, lambda g, y, x: g * np.sign(x))
-sign = ufunc(np.sign, lambda g, y, x: np.zeros_like(g))
+reciprocal = ufunc(np.reciprocal, lambda g, y, x: -g * y * y)
+absolute = ufunc(np.absolute, lambda g, y, x: g * conjugate_of(np.sign(x)))
+fabs = ufunc(np.fabs, lambda g, y, x: g * np.sign(x))
+
+
+def _sign_rule(g: Any, y: Any, x: Any) -> Any:
+    """0; of a complex x, the sign is x / |x|, which turns with x and has no other slope."""
+    if x.dtype.kind != "c":
+        return np.zeros_like(g)
+    still = x == 0
+    along = np.real(g * y) * np.conjugate(y)
+    return np.where(still, 0, (g - along) / np.where(still, 1, np.absolute(x)))
+
+
+sign = ufunc(np.sign, _sign_rule)
+real = primitive(np.real, lambda g, y, val: g, elementwise=True)
+imag = primitive(np.imag, lambda g, y, val: -1j * g, elementwise=True)
+conjugate = ufunc(np.conjugate, lambda g, y, x: np.conjugate(g))
+
+
+@implements(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    """Return the angle of complex numbers with the real axis, in radians or degrees."""
+    radians = arctan2(imag(z), real(z))
+    return np.rad2deg(radians) if deg else radians
+
 
 sqrt = ufunc(np.sqrt, lambda g, y, x: g * 0.5 / y)
+cbrt = ufunc(np.cbrt, lambda g, y, x: g / (3 * y * y))
 square = ufunc(np.square, lambda g, y, x: g * (2 * x))
 exp = ufunc(np.exp, lambda g, y, x: g * y)
+exp2 = ufunc(np.exp2, lambda g, y, x: g * (y * _log(2)))
 expm1 = ufunc(np.expm1, lambda g, y, x: g * (y + 1))
 log = ufunc(np.log, lambda g, y, x: g / x)
 log1p = ufunc(np.log1p, lambda g, y, x: g / (1 + x))
 log2 = ufunc(np.log2, lambda g, y, x: g / (x * _log(2)))
 log10 = ufunc(np.log10, lambda g, y, x: g / (x * _log(10)))
+
+
+def _share(exp: Any) -> Any:
+    """Return the rule by which the logarithm of a sum of powers is shared among them."""
+    return lambda g, y, a: g * exp(a - np.where(y == -np.inf, 0, y))
+
+
+def _by_exchange(rule: Any) -> tuple[Any, Any]:
+    """Return the rules by both inputs of a function that does not mind their order."""
+    return (lambda g, y, a, b: rule(g, y, a)), (lambda g, y, a, b: rule(g, y, b))
+
+
+logaddexp = ufunc(np.logaddexp, *_by_exchange(_share(np.exp)))
+logaddexp2 = ufunc(np.logaddexp2, *_by_exchange(_share(np.exp2)))
 
 sin = ufunc(np.sin, lambda g, y, x: g * np.cos(x))
 cos = ufunc(np.cos, lambda g, y, x: -g * np.sin(x))
@@ -39,10 +92,18 @@ arccos = ufunc(np.arccos, lambda g, y, x: -g / np.sqrt(1 - x * x))
 arctan = ufunc(np.arctan, lambda g, y, x: g / (1 + x * x))
 
 
+def _over_hypot(a: Any, h: Any) -> Any:
+    """Return a / h, and 0 at the origin, where h has a kink."""
+    return np.where(h == 0, 0, a / np.where(h == 0, 1, h))
+
+
+hypot = ufunc(np.hypot, *_by_exchange(lambda g, y, a: g * _over_hypot(a, y)))
+
+
 def _over_square(a: Any, b: Any) -> Any:
-    """Return a / (a^2 + b^2), and 0 at the origin, where arctan2 jumps."""
-    square = a * a + b * b
-    return np.where(square == 0, 0, a / np.where(square == 0, 1, square))
+    """Return a / (a^2 + b^2), and 0 at the origin, where arctan2 jumps; no square may overflow."""
+    h = np.hypot(a, b)
+    return _over_hypot(_over_hypot(a, h), h)
 
 
 arctan2 = ufunc(
@@ -53,6 +114,8 @@ arctan2 = ufunc(
 sinh = ufunc(np.sinh, lambda g, y, x: g * np.cosh(x))
 cosh = ufunc(np.cosh, lambda g, y, x: g * np.sinh(x))
 tanh = ufunc(np.tanh, lambda g, y, x: g * (1 - y * y))
+arcsinh = ufunc(np.arcsinh, lambda g, y, x: g / np.sqrt(1 + x * x))
+arccosh = ufunc(np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 arctanh = ufunc(np.arctanh, lambda g, y, x: g / (1 - x * x))
 
 
@@ -71,6 +134,8 @@ def _power_by_exponent(g: Any, y: Any, x: Any, p: Any) -> Any:
 
 
 power = ufunc(np.power, _power_by_base, _power_by_exponent)
+float_power = ufunc(np.float_power, _power_by_base, _power_by_exponent)
+
 
 # Where both are equal each takes half; a NaN passes the gradient to both (PyTorch's convention).
 maximum = ufunc(
@@ -83,6 +148,90 @@ minimum = ufunc(
     lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(a > b, 0, g)),
     lambda g, y, a, b: np.where(a == b, g * 0.5, np.where(b > a, 0, g)),
 )
+# These choose a number before a NaN.
+fmax = ufunc(
+    np.fmax,
+    lambda g, y, a, b: np.where(a == b, g * 0.5, np.where((a > b) | np.isnan(b), g, 0)),
+    lambda g, y, a, b: np.where(a == b, g * 0.5, np.where((b > a) | np.isnan(a), g, 0)),
+)
+fmin = ufunc(
+    np.fmin,
+    lambda g, y, a, b: np.where(a == b, g * 0.5, np.where((a < b) | np.isnan(b), g, 0)),
+    lambda g, y, a, b: np.where(a == b, g * 0.5, np.where((b < a) | np.isnan(a), g, 0)),
+)
+
+# Steps are flat where they do not jump.
+floor, ceil, trunc, rint = (ufunc(f, _no_slope) for f in (np.floor, np.ceil, np.trunc, np.rint))
+round = primitive(np.round, lambda g, y, a, *, decimals=0: np.zeros_like(g), elementwise=True)
+floor_divide = ufunc(np.floor_divide, _no_slope, _no_slope)
+remainder = ufunc(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor_divide(a, b))
+fmod = ufunc(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b))
+heaviside = ufunc(np.heaviside, _no_slope, lambda g, y, a, b: np.where(np.equal(a, 0), g, 0))
+copysign = ufunc(np.copysign, lambda g, y, a, b: g * (np.sign(a) * np.copysign(1.0, b)), _no_slope)
+ldexp = ufunc(np.ldexp, lambda g, y, x, exponent: np.ldexp(g, exponent), None)
+deg2rad, radians = (ufunc(f, lambda g, y, x: g * (_pi / 180)) for f in (np.deg2rad, np.radians))
+rad2deg, degrees = (ufunc(f, lambda g, y, x: g * (180 / _pi)) for f in (np.rad2deg, np.degrees))
+
+
+@implements(np.divmod)
+def divmod(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return a // b and a % b."""
+    return floor_divide(a, b), remainder(a, b)
+
+
+@implements(np.modf)
+def modf(x: Any) -> tuple[Any, Any]:
+    """Return the fractional and the integral part of x, both with its sign."""
+    return copysign(x - trunc(x), x), trunc(x)
+
+
+implements(np.fix)(trunc)
+
+
+def _sinc_derivative(x: Any, *, order: int) -> Any:
+    """Return the derivative of sin(pi x) / (pi x) of an order, exact near 0, too.
+
+    From the Taylor series where |x| < 1. Elsewhere x sinc(x) = sin(pi x) / pi, differentiated n times, is
+    x sinc^(n)(x) + n sinc^(n-1)(x) = pi^(n-1) sin(pi x + n pi/2).
+    """
+    if order == 0:
+        return np.sinc(x)
+    far = np.abs(x) >= 1
+    safe = np.where(far, x, 1)
+    result = np.sinc(safe)
+    for n in range(1, order + 1):
+        result = (_pi ** (n - 1) * np.sin(_pi * safe + n * (_pi / 2)) - n * result) / safe
+    square = np.where(far, 0, x) ** 2
+    # The k-th term is (-1)^k pi^2k x^(2k - order) / ((2k - order)! (2k + 1)), first that of 2k >= order.
+    parity = order % 2
+    series = np.zeros_like(x)
+    for k in range((order + 1) // 2 + 14, (order + 1) // 2 - 1, -1):
+        term = (-1) ** k * _pi ** (2 * k) / (_factorial(2 * k - order) * (2 * k + 1))
+        series = series * square + term
+    return np.where(far, result, series * x if parity else series)
+
+
+_sinc: Any = primitive(
+    _sinc_derivative,
+    lambda g, y, x, *, order: g * _sinc(x, order=order + 1),
+    elementwise=True,
+    name="sinc",
+)
+
+
+@implements(np.sinc)
+def sinc(x: Any) -> Any:
+    """Return sin(pi x) / (pi x), and 1 at 0."""
+    return _sinc(x, order=0)
+
+
+def _nan_to_num_rule(
+    g: Any, y: Any, x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    return np.where(np.isfinite(x), g, 0)
+
+
+nan_to_num = primitive(np.nan_to_num, _nan_to_num_rule, elementwise=True)
 
 where = primitive(
     np.where,
@@ -92,43 +241,46 @@ where = primitive(
 )
 
 
-def _clip_rule(g: Any, y: Any, x: Any, *, low: Any, high: Any) -> Any:
-    inside = np.isfinite(x) | np.isinf(x)  # everything but NaN
-    if low is not None:
-        inside = inside & (x >= low)
-    if high is not None:
-        inside = inside & (x <= high)
-    return np.where(inside, g, 0)
-
-
 _clip = primitive(
-    lambda x, *, low, high: np.clip(x, low, high),
-    _clip_rule,
+    lambda x, low, high: np.clip(x, low, high),
+    lambda g, y, x, low, high: np.where((x >= low) & (x <= high), g, 0),
+    lambda g, y, x, low, high: np.where((x < low) & (low <= high), g, 0),
+    lambda g, y, x, low, high: np.where((x > high) | ((low > high) & (x <= x)), g, 0),
     name="clip",
 )
 
 
 @implements(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    """Limit the values of `a`; at a bound the gradient is 1. The bounds are constants."""
+    """Limit the values of `a`; at a bound the gradient by `a` is 1. Where bounds cross, `a_max` counts."""
     low = a_min if min is None else min
     high = a_max if max is None else max
-    return _clip(a, low=_bound(low), high=_bound(high))
+    lowest, highest = _range(a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype)
+    return _clip(a, lowest if low is None else low, highest if high is None else high)
 
 
-def _bound(value: Any) -> Any:
-    return value if value is None or isinstance(value, (int, float)) else np.asarray(value)
+def _range(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    if dtype.kind in "fc":
+        return -_inf, _inf
+    return (False, True) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
 
 
 _astype = primitive(lambda x, *, dtype: x.astype(dtype), lambda g, y, x, *, dtype: g, name="astype")
 
 
-def astype(x: Any, dtype: Any) -> Any:
-    """Convert x to another dtype: tensors that require gradients between floats only."""
+def astype(x: Any, dtype: Any, copy: bool = True) -> Any:
+    """Convert x to another dtype: tensors that require gradients between floats, and to complex, only."""
     dtype = np.dtype(dtype)
-    if isinstance(x, Tensor) and x.requires_grad and dtype.kind != "f":
+    if isinstance(x, Tensor) and x.requires_grad and dtype.kind not in ("c" if x.dtype.kind == "c" else "fc"):
+        instead = (
+            "take its .real or np.absolute" if x.dtype.kind == "c" else "convert t.detach() or t.numpy()"
+        )
         raise TypeError(
             f"astype({dtype}) would cut a tensor out of the graph, and its gradient would be lost without a "
-            "word; convert t.detach() or t.numpy()"
+            f"word; {instead}"
         )
     return _astype(x, dtype=dtype)
+
+
+if hasattr(np, "astype"):  # NumPy 2.1
+    implements(np.astype)(astype)
