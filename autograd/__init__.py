@@ -3,6 +3,7 @@
 from autograd import ops as ops
 from autograd.drawing import draw_graph
 from autograd.gradcheck import GradcheckError, gradcheck
+from autograd.ops.indexing import add_at, set_at
 from autograd.ops.linear_algebra import matmul
 from autograd.primitives import each, primitive
 from autograd.recording import callback, no_grad, record_call
@@ -21,6 +22,7 @@ from autograd.transforms import (
 __all__ = [
     "GradcheckError",
     "Tensor",
+    "add_at",
     "callback",
     "draw_graph",
     "each",
@@ -35,6 +37,7 @@ __all__ = [
     "no_grad",
     "primitive",
     "record_call",
+    "set_at",
     "value_and_grad",
     "vjp",
 ]

@@ -37,6 +37,11 @@ def as_array(value: Any) -> Array:
     return array  # type: ignore[no-any-return]
 
 
+def array_or_tensor(value: Any) -> Any:
+    """Return an array or a Tensor as it is, and anything else (a number, a list of numbers) as an array."""
+    return value if hasattr(value, "ndim") else as_array(value)
+
+
 def broadcast_to(x: Any, shape: Any) -> Any:
     """Return np.broadcast_to(x, shape); a small array is copied, in a fifth of the time."""
     if type(x) is np.ndarray and type(shape) is tuple and x.ndim <= len(shape) and prod(shape) <= 4096:
@@ -79,7 +84,7 @@ def scatter_add(values: Array, shape: tuple[int, ...], index: Any) -> Array:
     """Return zeros of `shape` to which `values` is added at `index`, duplicates adding up."""
     plain = type(values) is np.ndarray
     total = np.zeros(shape, values.dtype) if plain else np.zeros_like(values, shape=shape)
-    if _may_repeat(index):
+    if may_repeat(index):
         np.add.at(total, index, values)
     else:
         total[index] = values
@@ -89,7 +94,7 @@ def scatter_add(values: Array, shape: tuple[int, ...], index: Any) -> Array:
 _BASIC = (slice, int, type(None), type(Ellipsis))
 
 
-def _may_repeat(index: Any) -> bool:
+def may_repeat(index: Any) -> bool:
     """Tell whether `index` can name an element twice: only arrays of integers can."""
     for part in index if isinstance(index, tuple) else (index,):
         if type(part) not in _BASIC and not isinstance(part, np.integer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import cache, partial
 from typing import Any
 
@@ -117,13 +117,61 @@ def primitive(
 def implements(
     *functions: Callable[..., Any],
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator: call this function where one of NumPy's `functions` is given a Tensor."""
+    """Return a decorator: call this function where one of NumPy's `functions` is given a Tensor.
+
+    It has NumPy's parameters, less those that it does not know: they are refused by name, unless they are
+    given their defaults. What comes after one that is left out is keyword-only.
+    """
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
-        implementations.update(dict.fromkeys(functions, implementation))
+        for function in functions:
+            implementations[function] = _spelt_out(function, implementation)
         return implementation
 
     return register
+
+
+_VARIADIC = 0x04  # CPython's flags of functions with *args and with **kwargs
+_ANY_KEYWORDS = 0x08
+
+
+def _spelt_out(function: Callable[..., Any], implementation: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an implementation that sorts out the arguments which it does not know."""
+    code = getattr(implementation, "__code__", None)
+    if code is None or code.co_flags & _ANY_KEYWORDS:
+        return implementation
+    positional = 2**31 if code.co_flags & _VARIADIC else code.co_argcount
+    known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > positional or not kwargs.keys() <= known:
+            if positional < 2**31:
+                args, kwargs = (), dict(zip(_defaults(function), args, strict=False)) | kwargs
+            kwargs = _known(function, kwargs, known)
+        return implementation(*args, **kwargs)
+
+    return call
+
+
+def _known(
+    function: Callable[..., Any], params: dict[str, Any], known: Container[str], needed: Container[str] = ()
+) -> dict[str, Any]:
+    """Return parameters without those that have their defaults; refuse what no rule knows."""
+    defaults = _defaults(function)
+    params = {
+        word: value
+        for word, value in params.items()
+        if word in needed or value is not defaults.get(word, params)
+    }
+    unknown = sorted(word for word in params if word not in known)
+    if unknown:
+        raise not_differentiated(f"{_spelling(function)} with {', '.join(unknown)}=")
+    return params
+
+
+def _spelling(function: Callable[..., Any]) -> str:
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
+    return f"{module}.{function.__name__}"
 
 
 # The ways to apply an op do the same thing; one and two inputs are spelt out because there the packing of
@@ -323,22 +371,19 @@ def _arrays_and_params(
     op: Op, function: Callable[..., Any], args: Any, kwargs: Any
 ) -> tuple[list[Any], dict[str, Any]]:
     """Sort the arguments of a NumPy call into arrays and keywords; refuse what no rule knows."""
+    spelling = _spelling(function)
     try:
         defaults = _defaults(function)
     except ValueError:  # a function in C that says nothing of its parameters
-        raise TypeError(f"np.{op.name} of a Tensor needs {len(op.rules)} arrays, and no more") from None
+        raise TypeError(f"{spelling} of a Tensor needs {len(op.rules)} arrays, and no more") from None
     if len(args) > len(defaults):
-        raise TypeError(f"np.{op.name} takes {len(defaults)} arguments, and {len(args)} were given")
+        raise TypeError(f"{spelling} takes {len(defaults)} arguments, and {len(args)} were given")
     params = dict(zip(defaults, args, strict=False)) | kwargs
     names = list(defaults)[: len(op.rules)]
     if not params.keys() >= set(names):
-        raise TypeError(f"np.{op.name} of a Tensor needs the arguments {', '.join(names)}")
-    arrays = [params.pop(word) for word in names]
-    params = {word: value for word, value in params.items() if value is not defaults.get(word, params)}
-    unknown = params.keys() - op.keywords
-    if unknown:
-        raise not_differentiated(f"np.{op.name} with {', '.join(sorted(unknown))}=")
-    return arrays, params
+        raise TypeError(f"{spelling} of a Tensor needs the arguments {', '.join(names)}")
+    params = _known(function, params, {*names, *op.keywords}, names)
+    return [params.pop(word) for word in names], params
 
 
 @cache

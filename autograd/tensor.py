@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,9 @@ ArrayLike = Any
 """A Tensor, an array, a Python number, or nested lists of numbers."""
 
 # What to call where a NumPy function is given a Tensor; `primitive` and `implements` fill it.
-implementations: dict[Callable[..., Any], Callable[..., Any]] = {}
+implementations: dict[Any, Callable[..., Any]] = {}
+# Modules with further ones, imported when a package that they are for has been, and a function is not known.
+families: dict[str, str] = {}
 
 
 class Tensor:
@@ -212,20 +216,26 @@ class Tensor:
         implementation = implementations.get(ufunc)
         if implementation is not None and method == "__call__" and not kwargs:
             return implementation(*inputs)
-        name = f"np.{ufunc.__name__}"
         if method != "__call__":
-            raise not_differentiated(f"{name}.{method}")
+            implementation = _implementation((ufunc, method))
+            if implementation is None:
+                raise not_differentiated(f"np.{ufunc.__name__}.{method}")
+            return implementation(*inputs, **kwargs)
+        name = f"np.{ufunc.__name__}"
         if "out" in kwargs:
             raise TypeError(
                 f"{name}: out= (or an operator such as += with an array on its left) would overwrite "
                 "values outside the graph; write a = a + t"
             )
-        if kwargs:
+        implementation = _implementation(ufunc)
+        if implementation is None:
+            raise not_differentiated(name)
+        if kwargs.keys() - {"axis", "axes"}:
             raise not_differentiated(f"{name} with {', '.join(kwargs)}=")
-        raise not_differentiated(name)
+        return implementation(*inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        implementation = implementations.get(function)
+        implementation = implementations.get(function) or _implementation(function)
         if implementation is None:
             module = function.__module__.replace("numpy", "np", 1)
             raise not_differentiated(f"{module}.{function.__name__}")
@@ -293,8 +303,28 @@ class Tensor:
         def squeeze(self, axis: Any = None) -> Tensor: ...
         def transpose(self, *axes: Any) -> Tensor: ...
         def swapaxes(self, axis1: int, axis2: int) -> Tensor: ...
+        def cumprod(self, axis: int | None = None) -> Tensor: ...
+        def flatten(self) -> Tensor: ...
+        def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
+        def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
+        def dot(self, other: ArrayLike) -> Tensor: ...
+        def take(self, indices: Any, axis: int | None = None) -> Tensor: ...
         def repeat(self, repeats: Any, axis: int | None = None) -> Tensor: ...
         # fmt: on
+
+
+def _implementation(function: Any) -> Callable[..., Any] | None:
+    """Return what to call for a function of NumPy's, or for one of its methods, a (ufunc, name)."""
+    if function not in implementations:
+        for package in [package for package in families if package in sys.modules]:
+            import_module(families[package])
+            families.pop(package, None)
+    return implementations.get(function)
+
+
+def values_of(x: Any) -> Any:
+    """Return the values of a Tensor; anything else as it is."""
+    return x.data if type(x) is Tensor else x
 
 
 def check_differentiable(array: Array) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Tensor, grad, gradcheck, hessian, jacobian, vjp
-from autograd.ops import constants, elementwise, indexing, linear_algebra, reductions, shaping
+from autograd import Tensor, add_at, grad, gradcheck, hessian, jacobian, ops, set_at, vjp
+from autograd.ops import cumulative, decompositions, fourier, indexing
 from autograd.primitives import Op
 from nn import functional as F
 
-NAMES = {"np": np, "F": F, "scatter": indexing.scatter}
+NAMES = {"np": np, "F": F, "scatter": indexing.scatter, "set_at": set_at, "add_at": add_at}
+NAMES |= {"recurrence": cumulative.recurrence, "cofactors": decompositions.cofactors}
 
 
 def function(text: str, inputs: int) -> Callable[..., Any]:
@@ -30,6 +31,7 @@ class Row:
     inputs: tuple[np.ndarray, ...]
     reference: str = ""  # in NumPy, where the line itself is not
     keeps_dtype: bool = True
+    replays: bool = True  # by jit: no shape depends on values
     call: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -307,6 +309,88 @@ TABLE = [
     row("x.var(0, ddof=1)", (3, 2)),
     row("x.std(-1)", (2, 3)),
     row("np.prod(x)", (7,)),
+    row("np.sum(x, axis=1, where=[True, False, True])", (2, 3)),
+    row("np.sum(x, initial=2.0, keepdims=True)", (2, 3)),
+    row("np.sum(x, dtype=np.float64)", (2, 3), keeps_dtype=False),
+    row("np.prod(x, axis=0, where=np.array([[True], [False]]), initial=3.0)", (2, 3)),
+    row("np.mean(x, axis=1, where=np.array([[True, True, False], [False, True, False]]))", (2, 3)),
+    row("np.mean(x, dtype=np.float64)", (2, 3), keeps_dtype=False),
+    row("np.max(x, axis=0, initial=-9.0, where=[True, False, True])", (2, 3)),
+    row("np.max(x, initial=9.0)", (2, 3)),
+    row("np.min(x, axis=1, initial=0.0)", (2, 0)),
+    row("np.var(x, dtype=np.float64)", (2, 3), keeps_dtype=False),
+    row("np.ptp(x)", (2, 3)),
+    row("np.ptp(x, axis=1, keepdims=True)", (2, 3)),
+    row("np.average(x)", (2, 3)),
+    row("np.average(x, axis=1, weights=y)", (2, 3), (3,), low=0.5),
+    row("np.average(x, weights=y, keepdims=True)", (2, 3), (2, 3), low=0.5),
+    row("np.average(x, axis=(0, 2), weights=y)", (2, 3, 2), (2, 2), low=0.5),
+    row("np.average(x, 0, [1.0, 3.0], returned=True)[1] * x", (2, 3), keeps_dtype=False),
+    row("np.nansum(np.where(x > 0, x, np.nan), axis=1)", (2, 3)),
+    row("np.nanprod(np.where(x > 0, x, np.nan), axis=1)", (2, 3)),
+    row("np.nanmean(np.where(x > -1, x, np.nan), axis=1, keepdims=True)", (3, 4), low=-1.2),
+    row("np.nanvar(np.where(x > -1, x, np.nan), axis=1, ddof=1)", (3, 4), low=-1.2),
+    row("np.nanstd(np.where(x > -1, x, np.nan), axis=0)", (4, 3), low=-1.2),
+    row("np.nanmax(np.where(x > -1, x, np.nan), axis=1)", (3, 4), low=-1.2),
+    row("np.nanmin(np.where(x < 1, x, np.nan), axis=1)", (3, 4), high=1.2),
+    *(
+        row(f"np.{ufunc}.reduce(x{rest})", (3, 2))
+        for ufunc in ("add", "multiply", "maximum", "minimum")
+        for rest in ("", ", axis=None", ", axis=1, keepdims=True")
+    ),
+    # ---------------------------------------------------------------------------- cumulative, ordering
+    *(row(f"np.cumprod(x{axis})", (2, 3)) for axis in ("", ", 0", ", axis=1", ", axis=-2")),
+    row("np.cumprod(x)", ()),
+    row("np.cumprod(x, axis=0)", (0, 2)),
+    row("x.cumprod(axis=-1)", (2, 5)),
+    row(
+        "recurrence(x, y)", (3,), (3,), reference="np.array([y[0], w := x[1] * y[0] + y[1], x[2] * w + y[2]])"
+    ),
+    *(
+        row(f"np.{ufunc}.accumulate(x{axis})", (4, 3))
+        for ufunc in ("add", "multiply", "maximum", "minimum")
+        for axis in ("", ", axis=1")
+    ),
+    row("np.diff(x)", (2, 4)),
+    row("np.diff(x, n=2, axis=0)", (4, 2)),
+    row("np.diff(x, 0)", (3,)),
+    row("np.diff(x, axis=0, prepend=0.0, append=y)", (3, 2), (1, 2), keeps_dtype=False),
+    row("np.trapezoid(x)", (2, 4)),
+    row("np.trapezoid(x, dx=0.5, axis=0)", (4, 2)),
+    row("np.trapezoid(x, y)", (2, 4), (4,)),
+    row("np.trapezoid(x, y, axis=0)", (4, 2), (4, 2)),
+    row("np.gradient(x)", (5,)),
+    row("np.gradient(x, 0.5)", (2,)),
+    row("np.gradient(x, 2.0, edge_order=2)", (5,)),
+    row("np.gradient(x, [0.0, 1.0, 3.0, 3.5], axis=1)", (2, 4)),
+    row("np.gradient(x, [0.0, 1.0, 3.0, 3.5], axis=1, edge_order=2)", (2, 4)),
+    row("np.gradient(x)[0]", (3, 4)),
+    row("np.gradient(x, 0.5, 2.0)[1]", (3, 4)),
+    *(row(f"np.sort(x{axis})", (3, 4)) for axis in ("", ", axis=0", ", axis=None", ", -2, stable=True")),
+    row("np.sort(x)", (2, 0)),
+    row("np.partition(x, 2)", (3, 5)),
+    row("np.partition(x, (1, 3), axis=0)", (5, 2)),
+    *(row(f"np.median(x{axis})", (3, 4)) for axis in ("", ", axis=0", ", axis=1, keepdims=True", ", (0, 1)")),
+    row("np.median(x)", ()),
+    *(
+        row(f"np.quantile(x, 0.3, axis=1, method='{method}')", (2, 7))
+        for method in (
+            "linear",
+            "lower",
+            "higher",
+            "midpoint",
+            "nearest",
+            "hazen",
+            "weibull",
+            "median_unbiased",
+            "normal_unbiased",
+            "interpolated_inverted_cdf",
+        )
+    ),
+    row("np.quantile(x, [0.0, 0.25, 1.0])", (7,), keeps_dtype=False),
+    row("np.quantile(x, [[0.1], [0.7]], axis=(0, 2), keepdims=True)", (2, 3, 2), keeps_dtype=False),
+    row("np.percentile(x, 40, axis=0)", (4, 2)),
+    row("np.percentile(x, [40, 60])", (4, 2), keeps_dtype=False),
     *(row(f"np.cumsum(x{axis})", (2, 3)) for axis in ("", ", 0", ", axis=1", ", axis=-2")),
     row("np.cumsum(x)", ()),
     row("np.cumsum(x, axis=0)", (0, 2)),
@@ -357,7 +441,107 @@ TABLE = [
     row("np.repeat(x, [2, 0, 1], axis=1)", (2, 3)),
     row("x.repeat([1, 0], axis=0)", (2, 3)),
     row("np.repeat(x, 0)", (3,)),
+    row("np.rollaxis(x, 2)", (2, 3, 4)),
+    row("np.rollaxis(x, 0, 3)", (2, 3, 4)),
+    row("np.matrix_transpose(x)", (2, 3, 4)),
+    row("np.flip(x)", (2, 3)),
+    row("np.flip(x, axis=(0, -1))", (2, 3, 4)),
+    row("np.fliplr(x)", (2, 3)),
+    row("np.flipud(x)", (2, 3)),
+    *(row(f"np.rot90(x, {k})", (2, 3)) for k in (-1, 0, 1, 2, 3)),
+    row("np.rot90(x, 1, (2, 0))", (2, 3, 4)),
+    row("np.roll(x, 2)", (2, 3)),
+    row("np.roll(x, -1, axis=1)", (2, 3)),
+    row("np.roll(x, (1, 4), axis=(0, 1))", (2, 3)),
+    row("np.roll(x, 1, axis=0)", (0, 3)),
+    row("np.tile(x, 2)", (2, 3)),
+    row("np.tile(x, (2, 1, 3))", (2, 3)),
+    row("np.tile(x, (2,))", ()),
+    row("np.tile(x, 0)", (3,)),
+    row("np.pad(x, 1)", (2, 3)),
+    row("np.pad(x, ((0, 1), (2, 0)), constant_values=3.0)", (2, 3)),
+    row("np.pad(x, (1, 2), constant_values=(1.0, 2.0))", (3,)),
+    *(
+        row(f"np.pad(x, ((1, 0), (2, 5)), mode='{mode}')", (2, 3))
+        for mode in ("edge", "reflect", "symmetric", "wrap")
+    ),
+    row("np.broadcast_arrays(x, y)[0] * np.broadcast_arrays(x, y)[1]", (2, 1), (3,)),
+    row("np.meshgrid(x, y)[0] * np.meshgrid(x, y)[1]", (2,), (3,)),
+    row("np.prod(np.meshgrid(x, y, indexing='ij', sparse=True)[1]) * x", (2,), (3,)),
+    row("np.atleast_1d(x)", ()),
+    row("np.atleast_2d(x)", (3,)),
+    *(row("np.atleast_3d(x)", s) for s in [(), (3,), (2, 3), (2, 1, 3)]),
+    row("np.atleast_1d(x, y)[0] * y", (), (2,)),
+    row("np.full_like(x, y) * x", (2, 3), (3,)),
+    row("np.full_like(x, y, shape=(2,)) + x[0]", (3,), ()),
+    *(row(f"np.diag(x, {k})", s) for k in (-1, 0, 2) for s in [(3,), (3, 4)]),
+    row("np.diagflat(x, 1)", (2, 2)),
+    *(row(f"np.diagonal(x, {k})", (3, 4)) for k in (-2, 0, 1, 5)),
+    row("np.diagonal(x, 0, 2, 0)", (2, 3, 4)),
+    row("x.diagonal(axis1=1, axis2=-1)", (2, 3, 4)),
+    row("np.linalg.diagonal(x, offset=1)", (2, 3, 4)),
+    row("np.trace(x)", (3, 4)),
+    row("np.trace(x, offset=1, axis1=1, axis2=0)", (2, 3, 4)),
+    row("np.linalg.trace(x)", (2, 3, 4)),
+    *(
+        row(f"np.{name}(x, {k})", s)
+        for name in ("tril", "triu")
+        for k in (-1, 0, 1)
+        for s in [(3, 3), (2, 2, 3)]
+    ),
+    row("np.tril(x)", (3,)),
+    # --------------------------------------------------------------------------------------- joining
+    row("np.hstack([x, y])", (2, 3), (2, 1)),
+    row("np.hstack([x, y])", (2,), ()),
+    row("np.vstack([x, y])", (2, 3), (3,)),
+    row("np.dstack([x, y])", (2, 3), (2, 3, 2)),
+    row("np.column_stack([x, y])", (2,), (2, 3)),
+    row("np.append(x, y)", (2, 3), (2,)),
+    row("np.append(x, y, axis=0)", (2, 3), (1, 3)),
+    row("np.block([[x, y], [z, x]])", (2, 2), (2, 2), (2, 2)),
+    row("np.block([x, 1.0, y])", (2,), (), keeps_dtype=False),
+    row("np.block([[x], [y]])", (1, 3), (3,)),
+    row("np.array_split(x, 3)[1]", (7,)),
+    row("np.split(x, [1, 3], axis=1)[1]", (2, 4)),
+    row("np.split(x, 2)[0]", (4,)),
+    row("np.hsplit(x, 2)[1]", (2, 4)),
+    row("np.vsplit(x, [1])[1]", (3, 2)),
+    row("np.dsplit(x, 2)[0]", (1, 2, 4)),
+    row("np.delete(x, [0, 2], axis=1)", (2, 4)),
+    row("np.delete(x, 1)", (2, 2)),
     # -------------------------------------------------------------------------------------- indexing
+    row("np.take(x, [0, 0, 5])", (2, 3)),
+    row("np.take(x, [[0, -1]], axis=1)", (2, 3)),
+    row("np.take(x, [0, 4, -7], axis=-1, mode='wrap')", (2, 3)),
+    row("np.take(x, [0, 4, -7], axis=0, mode='clip')", (2, 3)),
+    row("x.take(1, axis=0)", (2, 3)),
+    row("np.take_along_axis(x, np.array([[0, 0, 2], [1, 0, 1]]), axis=1)", (2, 3)),
+    row("np.take_along_axis(x, np.array([[1, 0, 1]]), 0)", (2, 3)),
+    row("np.take_along_axis(x, np.array([5, 5, 0]), axis=None)", (2, 3)),
+    row("np.compress([True, False, True], x, axis=1)", (2, 3)),
+    row("np.extract(x > 0, x)", (2, 3), replays=False),
+    row("np.select([x > 1, x > 0], [x, 2 * y])", (2, 3), (3,)),
+    row("np.select([np.array([True, False])], [x], 7.0)", (2,)),
+    row("np.choose([0, 1, 1], [x, y])", (3,), (3,)),
+    row("np.choose([5, -1, 1], [x, y], mode='wrap')", (3,), (3,)),
+    *(
+        row(
+            f"set_at(x, {index}, y)",
+            (3, 4),
+            shape,
+            reference=f"(w := x.copy(), w.__setitem__({index}, y))[0]",
+        )
+        for index, shape in [
+            ("1", (4,)),
+            ("np.s_[:, ::2]", (2,)),
+            ("np.s_[[0, 2], [1, 1]]", (2,)),
+            ("(x > 0)", ()),
+        ]
+    ),
+    row("set_at(x, [0, 0, 1], y)", (3,), (3,), reference="np.array([y[1], y[2], x[2]])"),
+    row("set_at(x, 0, 2.0)", (3,), reference="np.array([2.0, x[1], x[2]])"),
+    row("add_at(x, [0, 0, 1], y)", (3,), (3,), reference="x + np.array([y[0] + y[1], y[2], 0])"),
+    row("add_at(x, np.s_[1:], y)", (3, 2), (2,), reference="x + np.array([[0.0], [1.0], [1.0]]) * y"),
     *(row(f"x[{index}]", (3, 4)) for index in INDICES),
     row("x[()]", ()),
     row("x[..., None]", ()),
@@ -369,6 +553,153 @@ TABLE = [
     # -------------------------------------------------------------------------------- linear algebra
     *(row("x @ y", *shapes) for shapes in PRODUCTS),
     row("np.matmul(x, y)", (2, 3), (3, 2)),
+    row("np.linalg.matmul(x, y)", (2, 3), (3, 2)),
+    *(
+        row("np.dot(x, y)", *shapes)
+        for shapes in [*PRODUCTS[:5], ((), (2,)), ((2, 3), (2, 3, 2)), ((2, 2, 3), (3,))]
+    ),
+    row("x.dot(y)", (3,), (3,)),
+    *(
+        row("np.inner(x, y)", *shapes)
+        for shapes in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (4, 3)), ((), (2,))]
+    ),
+    row("np.outer(x, y)", (3,), (2,)),
+    row("np.outer(x, y)", (2, 2), (3,)),
+    row("np.linalg.outer(x, y)", (3,), (2,)),
+    *(
+        row(f"np.{name}.outer(x, y)", (2,), (3, 1), low=0.5)
+        for name in ("add", "subtract", "multiply", "divide")
+    ),
+    row("np.vdot(x, y)", (2, 3), (2, 3)),
+    row("np.vecdot(x, y)", (2, 3), (3,)),
+    row("np.vecdot(x, y, axis=0)", (3, 2), (3, 1)),
+    row("np.linalg.vecdot(x, y, axis=0)", (3, 2), (3, 2)),
+    *(
+        row(f"np.tensordot(x, y{axes})", *shapes)
+        for axes, *shapes in [
+            ("", (2, 3, 4), (3, 4, 2)),
+            (", 0", (2,), (3,)),
+            (", 1", (2, 3), (3, 2)),
+            (", axes=([1, 0], [0, 1])", (2, 3), (3, 2)),
+            (", axes=(1, -1)", (2, 3), (4, 3)),
+        ]
+    ),
+    row("np.linalg.tensordot(x, y, axes=1)", (2, 3), (3, 2)),
+    *(row("np.kron(x, y)", *s) for s in [((2, 3), (2, 2)), ((2,), (3,)), ((2,), (2, 3)), ((), (2,))]),
+    *(row("np.cross(x, y)", *s) for s in [((3,), (3,)), ((2, 3), (3,)), ((0, 3), (3,))]),
+    row("np.cross(x, y, axisa=0, axisb=1, axisc=0)", (3, 2), (2, 3)),
+    row("np.linalg.cross(x, y)", (2, 3), (2, 3)),
+    *(row(f"np.linalg.matrix_power(x, {n})", (3, 3)) for n in (0, 1, 2, 5, -2)),
+    row("np.linalg.multi_dot([x, y, z])", (2, 3), (3, 4), (4,)),
+    row("np.linalg.multi_dot([x, y, z, x])", (2, 3), (3, 4), (4, 2)),
+    # -------------------------------------------------------------------------------- decompositions
+    *(row("np.linalg.inv(x)", s) for s in [(3, 3), (2, 2, 2), (0, 0)]),
+    *(row("np.linalg.det(x)", s) for s in [(3, 3), (2, 2, 2), (1, 1)]),
+    row("cofactors(x)", (3, 3), reference="np.linalg.det(x) * np.linalg.inv(x).T"),
+    row("np.linalg.slogdet(x)[1]", (3, 3)),
+    row("np.linalg.slogdet(x).logabsdet", (2, 2, 2)),
+    row("np.linalg.slogdet(x)[0] * x", (3, 3)),
+    *(
+        row("np.linalg.solve(x, y)", *s)
+        for s in [
+            ((3, 3), (3,)),
+            ((3, 3), (3, 2)),
+            ((2, 3, 3), (3, 2)),
+            ((3, 3), (2, 3, 1)),
+            ((2, 2, 2), (2,)),
+        ]
+    ),
+    *(row("np.linalg.pinv(x)", s) for s in [(3, 3), (2, 3), (3, 2), (2, 3, 2)]),
+    row("np.linalg.lstsq(x, y)[0]", (4, 2), (4,), replays=False),
+    row("np.linalg.lstsq(x, y, rcond=None)[1]", (4, 2), (4, 3), replays=False),
+    row("np.linalg.lstsq(x, y)[0]", (2, 4), (2, 3), replays=False),
+    row("np.linalg.lstsq(x, y)[3] + 0 * y[0]", (4, 2), (4,), replays=False),
+    *(row("np.linalg.cholesky(x @ x.T + np.eye(3, dtype=x.dtype))", s) for s in [(3, 3), (3, 2)]),
+    row("np.linalg.cholesky(x @ x.T + np.eye(3, dtype=x.dtype), upper=True)", (3, 3)),
+    *(
+        row(f"np.linalg.eigh(x + np.matrix_transpose(x))[{i}]", s)
+        for i in (0, 1)
+        for s in [(3, 3), (2, 2, 2)]
+    ),
+    row("np.linalg.eigh(x + x.T, 'U').eigenvectors", (3, 3)),
+    row("np.linalg.eigvalsh(x + x.T)", (3, 3)),
+    row("np.linalg.eig(x + x.T).eigenvalues", (3, 3)),
+    row("np.absolute(np.linalg.eig(x)[1])", (3, 3)),
+    row("np.absolute(np.linalg.eigvals(x))", (3, 3)),
+    *(
+        row(f"np.linalg.svd(x, full_matrices=False)[{i}]", s)
+        for i in range(3)
+        for s in [(3, 3), (4, 2), (2, 4), (2, 3, 2)]
+    ),
+    row("np.linalg.svd(x).S", (3, 2)),
+    row("np.linalg.svd(x, compute_uv=False)", (3, 3)),
+    row("np.linalg.svdvals(x)", (2, 3)),
+    *(row(f"np.linalg.qr(x)[{i}]", s) for i in (0, 1) for s in [(3, 3), (4, 2), (2, 4), (2, 3, 2)]),
+    row("np.linalg.qr(x, 'r')", (3, 2)),
+    row("np.linalg.qr(x, mode='complete').R", (2, 3)),
+    *(
+        row(f"np.linalg.norm(x{rest})", (2, 3))
+        for rest in ("", ", axis=1", ", axis=0, keepdims=True", ", axis=(0, 1)")
+    ),
+    *(
+        row(f"np.linalg.norm(x, {ord}, axis=1)", (2, 3), low=0.2)
+        for ord in ("2", "1", "np.inf", "-np.inf", "3", "0.5", "-1", "-2.5", "0")
+        if ord != "0"
+    ),
+    row("np.linalg.norm(x, 0) * x", (3,)),
+    *(
+        row(f"np.linalg.norm(x, {ord})", (2, 3))
+        for ord in ("'fro'", "'nuc'", "2", "-2", "1", "-1", "np.inf", "-np.inf")
+    ),
+    row("np.linalg.norm(x, 'nuc', axis=(2, 0), keepdims=True)", (2, 3, 3)),
+    row("np.linalg.matrix_norm(x)", (2, 3, 2)),
+    row("np.linalg.vector_norm(x, axis=(0, 2))", (2, 3, 2)),
+    row("np.linalg.vector_norm(x, ord=3)", (3,)),
+    *(row(f"np.linalg.cond(x{p})", (3, 3)) for p in ("", ", 2", ", -2", ", 'fro'", ", 1")),
+    # ----------------------------------------------------------------------------------------- fourier
+    *(
+        row(f"np.absolute(np.fft.{name}(x{rest}) + 3)", s)
+        for name in ("fft", "ifft", "rfft", "ihfft")
+        for rest, s in [
+            ("", (2, 5)),
+            (", axis=0", (4, 2)),
+            (", n=3, norm='ortho'", (5,)),
+            (", 6, norm='forward'", (4,)),
+        ]
+    ),
+    *(
+        row(f"np.fft.{name}(x + 1j * y{rest})", s, s, keeps_dtype=name != "x")
+        for name in ("irfft", "hfft")
+        for rest, s in [
+            ("", (2, 4)),
+            (", n=5", (3,)),
+            (", 7, axis=0, norm='ortho'", (3, 2)),
+            (", norm='forward'", (4,)),
+        ]
+    ),
+    *(
+        row(f"np.absolute(np.fft.{name}(x{rest}) + 3)", s)
+        for name in ("fft2", "ifft2", "fftn", "ifftn", "rfft2", "rfftn")
+        for rest, s in [
+            ("", (3, 4)),
+            (", s=(2, 5), axes=(0, 1), norm='ortho'", (3, 3)),
+            (", axes=(2, 0)", (2, 2, 3)),
+        ]
+    ),
+    *(
+        row(f"np.fft.{name}(x + 1j * y{rest})", s, s)
+        for name in ("irfft2", "irfftn")
+        for rest, s in [
+            ("", (3, 4)),
+            (", s=(2, 5), axes=(0, 1), norm='ortho'", (3, 3)),
+            (", axes=(2, 0)", (2, 2, 3)),
+        ]
+    ),
+    *(
+        row(f"np.fft.{name}(x{axes})", (4, 5))
+        for name in ("fftshift", "ifftshift")
+        for axes in ("", ", axes=1")
+    ),
     *(
         row(f"np.einsum('{subscripts}', {', '.join('xyz'[: len(shapes)])})", *shapes)
         for subscripts, *shapes in EINSUMS
@@ -422,16 +753,21 @@ each_row = pytest.mark.parametrize("row", TABLE, ids=str)
 SOURCES = {F.dropout_mask.op}  # random numbers: nothing flows back through them
 
 
-def ops() -> set[Any]:
-    modules = (constants, elementwise, indexing, linear_algebra, reductions, shaping, F)
+def all_ops() -> set[Any]:
+    modules = [getattr(ops, name) for name in ops.__all__] + [fourier, F]
     values = [value for module in modules for value in vars(module).values()]
     values += [value for table in values if isinstance(table, dict) for value in table.values()]
     return {value.op for value in values if isinstance(getattr(value, "op", None), Op)}
 
 
 def test_every_op_has_a_row() -> None:
-    covered = {row.call(*(Tensor(x, requires_grad=True) for x in row.inputs)).op for row in TABLE}
-    assert {op.name for op in ops() - SOURCES - covered} == set()
+    covered: set[Any] = set()
+    for row in TABLE:
+        nodes = [row.call(*(Tensor(x, requires_grad=True) for x in row.inputs))]
+        for node in nodes:  # it grows on the way
+            covered.add(node.op)
+            nodes += [x for x in node.inputs if isinstance(x, Tensor)]
+    assert {op.name for op in all_ops() - SOURCES - covered} == set()
 
 
 @each_row

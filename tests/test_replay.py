@@ -66,6 +66,10 @@ def test_every_op_and_its_derivatives_of_two_orders(row: Row) -> None:
         return value, pull(weights), first, pull_again(directions)
 
     calls = [tuple(x * scale for x in row.inputs) for scale in (1, 0.99, 0.98)]
+    if not row.replays:
+        with pytest.raises(TypeError, match="depends on the values of an array"):
+            jit(derivatives)(*row.inputs)
+        return
     check(derivatives, *calls)
     check(derivatives, *[tuple(x.astype(np.float32) for x in xs) for xs in calls], rtol=1e-5, atol=1e-6)
 

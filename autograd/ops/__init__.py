@@ -5,13 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from autograd.backend import array_or_tensor
 from autograd.backward import backward
-from autograd.ops import constants, elementwise, indexing, linear_algebra, reductions, shaping
-from autograd.tensor import Tensor
+from autograd.ops import (
+    constants,
+    cumulative,
+    decompositions,
+    elementwise,
+    indexing,
+    joining,
+    linear_algebra,
+    ordering,
+    reductions,
+    shaping,
+)
+from autograd.tensor import Tensor, families, implementations
+
+__all__ = [
+    "constants",
+    "cumulative",
+    "decompositions",
+    "elementwise",
+    "indexing",
+    "joining",
+    "linear_algebra",
+    "ordering",
+    "reductions",
+    "shaping",
+]
+
+families |= {"numpy.fft": "autograd.ops.fourier", "scipy.special": "autograd.ops.special"}
 
 
 def _reflected(op: Callable[..., Any]) -> Callable[..., Any]:
     return lambda b, a: op(a, b)
+
+
+def _reduce(op: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what ufunc.reduce does: its axis is the first unless another is given."""
+    return lambda array, axis=0, **options: op(array, axis=axis, **options)
+
+
+implementations[np.add, "reduce"] = _reduce(reductions.sum)
+implementations[np.multiply, "reduce"] = _reduce(reductions.prod)
+implementations[np.maximum, "reduce"] = _reduce(reductions.max)
+implementations[np.minimum, "reduce"] = _reduce(reductions.min)
+
+
+def _outer(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what ufunc.outer does: the function of all pairs of elements."""
+
+    def outer(a: Any, b: Any) -> Any:
+        a, b = array_or_tensor(a), array_or_tensor(b)
+        return function(shaping.reshape(a, (*a.shape, *(1,) * b.ndim)), b)
+
+    return outer
+
+
+for _ufunc in [key for key in implementations if isinstance(key, np.ufunc) and key.nin == 2]:
+    implementations[_ufunc, "outer"] = _outer(implementations[_ufunc])
 
 
 def _power(x: Any, exponent: Any) -> Any:
@@ -85,7 +139,8 @@ _methods: dict[str, Any] = {
     "min": _reducing(reductions.min),
     "var": _spreading(reductions.var),
     "std": _spreading(reductions.std),
-    "cumsum": lambda self, axis=None: reductions.cumsum(self, axis=axis),
+    "cumsum": lambda self, axis=None: cumulative.cumsum(self, axis=axis),
+    "cumprod": lambda self, axis=None: cumulative.cumprod(self, axis=axis),
     "argmax": lambda self, axis=None: constants.argmax(self, axis=axis),
     "argmin": lambda self, axis=None: constants.argmin(self, axis=axis),
     "clip": lambda self, min=None, max=None: elementwise.clip(self, min, max),
@@ -94,6 +149,11 @@ _methods: dict[str, Any] = {
     "squeeze": lambda self, axis=None: shaping.squeeze(self, axis=axis),
     "transpose": lambda self, *axes: shaping.transpose(self, axes=_several(axes) or None),
     "swapaxes": lambda self, axis1, axis2: shaping.swapaxes(self, axis1=axis1, axis2=axis2),
+    "flatten": lambda self: shaping.ravel(self),
+    "diagonal": shaping.diagonal,
+    "trace": shaping.trace,
+    "dot": linear_algebra.dot,
+    "take": indexing.take,
     "repeat": lambda self, repeats, axis=None: shaping.repeat(self, repeats=repeats, axis=axis),
 }
 for _name, _method in _methods.items():

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from autograd.primitives import implements
-from autograd.tensor import Tensor
+from autograd.tensor import values_of
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     def on_values(*args: Any, **kwargs: Any) -> Any:
         return function(
-            *(x.data if type(x) is Tensor else x for x in args),
-            **{word: x.data if type(x) is Tensor else x for word, x in kwargs.items()},
+            *map(values_of, args),
+            **{word: values_of(x) for word, x in kwargs.items()},
         )
 
     return on_values
@@ -54,6 +54,20 @@ for _function in (
     np.flatnonzero,
     np.argwhere,
     np.argsort,
+    np.argpartition,
+    np.lexsort,
+    np.searchsorted,
+    np.digitize,
+    np.nanargmax,
+    np.nanargmin,
+    np.iscomplex,
+    np.isreal,
+    np.iscomplexobj,
+    np.isrealobj,
+    np.isposinf,
+    np.isneginf,
+    np.array_equiv,
+    np.linalg.matrix_rank,
     np.shape,
     np.ndim,
     np.size,

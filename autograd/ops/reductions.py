@@ -1,4 +1,4 @@
-"""The derivative table of NumPy's reductions and cumulative sums."""
+"""The derivative table of NumPy's reductions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from math import prod as _product
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
-from autograd.backend import broadcast_to
-from autograd.primitives import primitive
-from autograd.tensor import implementations
+from autograd.backend import array_or_tensor, broadcast_to
+from autograd.ops.elementwise import conjugate_of
+from autograd.primitives import implements, primitive
+from autograd.recording import callback
+from autograd.tensor import implementations, values_of
 
 
 def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -32,18 +35,44 @@ def _count(x: Any, axis: Any) -> int:
 
 def _reduced_by(ufunc: np.ufunc) -> Callable[..., Any]:
     """Return what np.sum and its like do, in two thirds of their time for a few numbers."""
-    return lambda x, *, axis=None, keepdims=False: ufunc.reduce(x, axis=axis, keepdims=keepdims)
+    return lambda x, *, axis=None, keepdims=False, **others: ufunc.reduce(
+        x, axis=axis, keepdims=keepdims, **others
+    )
 
 
-sum = primitive(
-    _reduced_by(np.add),
-    lambda g, y, x, *, axis=None, keepdims=False: spread(g, x, axis, keepdims),
-    numpy=np.sum,
-)
+def check_floating(y: Any) -> None:
+    """Raise TypeError for a result that was cast, by dtype=, to what has no gradient."""
+    if y.dtype.kind not in "fc":
+        raise TypeError(f"a reduction with dtype={y.dtype} has no gradient; give a dtype of floats")
 
 
-def _mean_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    return spread(g / _at_least_one(_count(x, axis)), x, axis, keepdims)
+def _masked(g: Any, y: Any, where: Any) -> Any:
+    """Return a gradient, and 0 where an element was left out."""
+    check_floating(y)
+    return g if where is True else np.where(where, g, 0)
+
+
+def _sum_rule(
+    g: Any,
+    y: Any,
+    x: Any,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    return _masked(spread(g, x, axis, keepdims), y, where)
+
+
+def _mean_rule(
+    g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, dtype: Any = None, where: Any = True
+) -> Any:
+    if where is True:
+        return _masked(spread(g / _at_least_one(_count(x, axis)), x, axis, keepdims), y, where)
+    taken = np.broadcast_to(where, x.shape).sum(axis=axis, keepdims=keepdims, dtype=y.dtype)
+    return _masked(spread(g / np.maximum(taken, 1), x, axis, keepdims), y, where)
 
 
 def _at_least_one(number: float) -> float:
@@ -51,56 +80,90 @@ def _at_least_one(number: float) -> float:
     return number if number else 1
 
 
-mean = primitive(np.mean, _mean_rule)
-
-
-def _extreme_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def _extreme_rule(
+    g: Any,
+    y: Any,
+    x: Any,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
     """Share g equally among the elements that attain the extreme."""
     chosen = np.equal(x, spread(y, x, axis, keepdims))
-    shares = chosen / chosen.sum(axis=axis, keepdims=True, dtype=x.dtype.type)
-    return spread(g, x, axis, keepdims) * shares
+    if where is not True:
+        chosen = chosen & where
+    count = chosen.sum(axis=axis, keepdims=True, dtype=x.real.dtype.type)
+    if where is not True or initial is not None:
+        count = np.maximum(count, 1)
+    return spread(g, x, axis, keepdims) * (chosen / count)
 
 
+sum = primitive(_reduced_by(np.add), _sum_rule, numpy=np.sum)
+mean = primitive(np.mean, _mean_rule)
 max = primitive(_reduced_by(np.maximum), _extreme_rule, numpy=np.max)
 min = primitive(_reduced_by(np.minimum), _extreme_rule, numpy=np.min)
 implementations[np.amax] = implementations[np.max]
 implementations[np.amin] = implementations[np.min]
 
 
+@implements(np.ptp)
+def ptp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the range of values, maximum - minimum."""
+    return max(a, axis=axis, keepdims=keepdims) - min(a, axis=axis, keepdims=keepdims)
+
+
 def _centred(x: Any, axis: Any) -> Any:
     return x - np.mean(x, axis=axis, keepdims=True)
 
 
-def _var_rule(g: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def _var_rule(
+    g: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False, dtype: Any = None
+) -> Any:
     scale = 2 / _at_least_one(_count(x, axis) - ddof)
-    return spread(g * scale, x, axis, keepdims) * _centred(x, axis)
+    return _masked(spread(g * scale, x, axis, keepdims) * conjugate_of(_centred(x, axis)), y, True)
 
 
-def _std_rule(g: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def _std_rule(
+    g: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False, dtype: Any = None
+) -> Any:
     """g (x - mean) / (n y), and 0 where y = 0."""
     constant = y == 0
     share = np.where(constant, 0, g / np.where(constant, 1, y))
     scale = 1 / _at_least_one(_count(x, axis) - ddof)
-    return spread(share * scale, x, axis, keepdims) * _centred(x, axis)
+    return _masked(spread(share * scale, x, axis, keepdims) * conjugate_of(_centred(x, axis)), y, True)
 
 
 var = primitive(np.var, _var_rule)
 std = primitive(np.std, _std_rule)
 
 
-def _prod_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def _prod_rule(
+    g: Any,
+    y: Any,
+    x: Any,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    initial: Any = 1,
+    where: Any = True,
+) -> Any:
     """g times the product of the other elements: no division, so exact with zeros."""
+    if where is not True:
+        x = np.where(where, x, 1)
     axes = (
         tuple(range(x.ndim)) if axis is None or x.ndim == 0 else axis if isinstance(axis, tuple) else (axis,)
     )
     last = tuple(range(x.ndim - len(axes), x.ndim))
     moved = np.moveaxis(x, axes, last)
     rows = np.reshape(moved, (*moved.shape[: x.ndim - len(axes)], _count(x, axis)))
-    others = np.moveaxis(np.reshape(_product_of_others(rows), moved.shape), last, axes)
-    return spread(g, x, axis, keepdims) * others
+    others = np.moveaxis(np.reshape(product_of_others(rows), moved.shape), last, axes)
+    return _masked(spread(g * initial, x, axis, keepdims) * others, y, where)
 
 
-def _product_of_others(x: Any) -> Any:
+def product_of_others(x: Any) -> Any:
     """Return at each place of the last axis the product of all others, by halving the axis."""
     n = x.shape[-1]
     if n < 2:
@@ -108,7 +171,7 @@ def _product_of_others(x: Any) -> Any:
     if n % 2:
         x = np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
     left, right = x[..., ::2], x[..., 1::2]
-    outside = _product_of_others(left * right)
+    outside = product_of_others(left * right)
     pairs = np.stack([outside * right, outside * left], axis=-1)
     return np.reshape(pairs, x.shape)[..., :n]
 
@@ -116,11 +179,101 @@ def _product_of_others(x: Any) -> Any:
 prod = primitive(_reduced_by(np.multiply), _prod_rule, numpy=np.prod)
 
 
-def _cumsum_rule(g: Any, y: Any, x: Any, *, axis: int | None = None) -> Any:
-    """Sum the gradients of this place and all after it."""
-    along = 0 if axis is None else axis
-    backwards = (slice(None),) * (along % g.ndim) + (slice(None, None, -1),)
-    return np.reshape(np.cumsum(g[backwards], axis=along)[backwards], x.shape)
+# ------------------------------------------------------------------------------- in terms of these
 
 
-cumsum = primitive(np.cumsum, _cumsum_rule)
+@implements(np.average)
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
+    """Return the average weighted by `weights`, of a's shape, or of the length of its one axis."""
+    if weights is None:
+        result = mean(a, axis=axis, keepdims=keepdims)
+        scale: Any = np.full(result.shape, _count(a, axis), result.dtype)
+    else:
+        weights = array_or_tensor(weights)
+        if weights.shape != a.shape:
+            axes = normalized(axis, a.ndim)
+            if axis is None or weights.shape != tuple(a.shape[i] for i in axes):
+                raise ValueError(
+                    f"np.average of shape {a.shape} over axis {axis} takes weights of that shape, or of that "
+                    f"of the axes; got {weights.shape}"
+                )
+            order = np.argsort(axes)
+            shape = [a.shape[i] if i in axes else 1 for i in range(a.ndim)]
+            weights = np.reshape(np.transpose(weights, order), shape)
+        weights = np.broadcast_to(weights, a.shape)
+        scale = np.sum(weights, axis=axis, keepdims=keepdims)
+        callback(_check_weights, values_of(scale))
+        result = sum(a * weights, axis=axis, keepdims=keepdims) / scale
+    return (result, scale) if returned else result
+
+
+def _check_weights(scale: Any) -> None:
+    if np.any(scale == 0):
+        raise ZeroDivisionError("the weights of np.average sum to zero")
+
+
+def normalized(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return the axes that are meant by None, a number or a tuple of numbers, none of them negative."""
+    if axis is None:
+        return tuple(range(ndim))
+    return normalize_axis_tuple(axis, ndim)
+
+
+@implements(np.nansum)
+def nansum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the sum of what is not NaN."""
+    return sum(np.where(np.isnan(a), 0, a), axis=axis, keepdims=keepdims, **_given(dtype))
+
+
+def _given(dtype: Any) -> dict[str, Any]:
+    return {} if dtype is None else {"dtype": dtype}
+
+
+@implements(np.nanprod)
+def nanprod(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the product of what is not NaN."""
+    return prod(np.where(np.isnan(a), 1, a), axis=axis, keepdims=keepdims, **_given(dtype))
+
+
+@implements(np.nanmean)
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the mean of what is not NaN; NaN where there is nothing else."""
+    count = np.sum(~np.isnan(a), axis=axis, keepdims=keepdims)
+    total = nansum(a, axis, dtype, keepdims=keepdims)
+    return total / _counted(count, total.dtype)
+
+
+def _counted(count: Any, dtype: Any) -> Any:
+    """Return numbers of elements to divide by, NaN for none."""
+    return np.where(count > 0, count, np.nan).astype(dtype)
+
+
+@implements(np.nanvar)
+def nanvar(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+    """Return the variance of what is not NaN."""
+    number = ~np.isnan(a)
+    deviation = np.where(number, a - nanmean(a, axis, keepdims=True), 0)
+    count = np.sum(number, axis=axis, keepdims=keepdims) - ddof
+    squares = np.square(np.absolute(deviation)) if deviation.dtype.kind == "c" else np.square(deviation)
+    return np.sum(squares, axis=axis, keepdims=keepdims) / _counted(count, squares.dtype)
+
+
+@implements(np.nanstd)
+def nanstd(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+    """Return the standard deviation of what is not NaN; of a constant, its gradient is 0."""
+    variance = nanvar(a, axis, ddof=ddof, keepdims=keepdims)
+    return np.where(variance == 0, 0, np.sqrt(np.where(variance == 0, 1, variance)))
+
+
+def _nan_extreme(function: Any, extreme: Any, least: float) -> Any:
+    def ignoring(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+        found = extreme(np.where(np.isnan(a), least, a), axis=axis, keepdims=keepdims)
+        return np.where(np.all(np.isnan(a), axis=axis, keepdims=keepdims), np.nan, found)
+
+    return implements(function)(ignoring)
+
+
+nanmax = _nan_extreme(np.nanmax, max, -np.inf)
+nanmin = _nan_extreme(np.nanmin, min, np.inf)

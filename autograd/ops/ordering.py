@@ -1,0 +1,123 @@
+"""The derivative table of sorting, and what is picked by rank: medians and quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd.backend import array_or_tensor
+from autograd.ops.indexing import take, take_along_axis
+from autograd.ops.reductions import normalized
+from autograd.primitives import implements
+
+
+@implements(np.sort)
+def sort(a: Any, axis: int | None = -1, *, kind: str | None = None, stable: bool | None = None) -> Any:
+    """Return the elements in order along an axis; the gradient of equal ones stays with each (stable)."""
+    return _reordered(a, axis, lambda values: np.argsort(values, axis=-1, kind="stable"))
+
+
+@implements(np.partition)
+def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
+    """Return the elements along an axis so that those of the ranks `kth` are where sorting would put them."""
+    return _reordered(a, axis, lambda values: np.argpartition(values, kth, axis=-1))
+
+
+def _reordered(a: Any, axis: int | None, order: Callable[[Any], Any]) -> Any:
+    if axis is None:
+        a, axis = np.ravel(a), -1
+    moved = np.moveaxis(a, axis, -1)
+    return np.moveaxis(take_along_axis(moved, order(moved), -1), -1, axis)
+
+
+def _sorted_rows(a: Any, axis: Any) -> Any:
+    """Return `a` with the axes to be reduced made one, the last, and sorted."""
+    axes = normalized(axis, a.ndim)
+    moved = np.moveaxis(a, axes, range(a.ndim - len(axes), a.ndim))
+    return sort(np.reshape(moved, (*moved.shape[: a.ndim - len(axes)], -1)))
+
+
+def _kept(result: Any, a: Any, axis: Any, keepdims: bool, leading: int = 0) -> Any:
+    """Return a result over axes, of length 1 where they are to be kept; `leading` axes are its own."""
+    if not keepdims:
+        return result
+    axes = normalized(axis, a.ndim)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
+    return np.reshape(result, result.shape[:leading] + kept)
+
+
+@implements(np.median)
+def median(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the median, NaN where there is a NaN; the middle ones of an even number take half each."""
+    a = array_or_tensor(a)
+    rows = _sorted_rows(a, axis)
+    n = rows.shape[-1]
+    middle = np.mean(rows[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
+    if n:
+        middle = np.where(np.isnan(rows[..., -1]), np.nan, middle)
+    return _kept(middle, a, axis, keepdims)
+
+
+# Where among n sorted elements the quantile q lies (Hyndman and Fan, "Sample quantiles in statistical
+# packages", 1996): at n q + alpha + q (1 - alpha - beta) - 1, between two of them.
+_CONTINUOUS = {
+    "linear": (1.0, 1.0),
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+    "interpolated_inverted_cdf": (0.0, 1.0),
+}
+# Of the elements below and above that place (for "linear"), the share of the one above.
+_DISCRETE: dict[str, Callable[[Any], Any]] = {
+    "lower": np.zeros_like,
+    "higher": lambda share: np.ceil(share),
+    "midpoint": lambda share: np.ceil(share) / 2,
+}
+
+
+@implements(np.quantile)
+def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    """Return the quantiles q, between 0 and 1, which are constants; NaN where there is a NaN.
+
+    Methods are NumPy's: those that interpolate, "lower", "higher", "midpoint" and "nearest".
+    """
+    a = array_or_tensor(a)
+    q = np.asarray(q, a.dtype if isinstance(q, (int, float)) and a.dtype.kind == "f" else None)
+    if not np.all((q >= 0) & (q <= 1)):
+        raise ValueError("quantiles must lie between 0 and 1 (percentiles between 0 and 100)")
+    rows = _sorted_rows(a, axis)
+    n = rows.shape[-1]
+    if not n:
+        raise IndexError(f"np.quantile of nothing: shape {a.shape}, axis {axis}")
+    place = q * (n - 1.0)
+    if method in _CONTINUOUS:
+        alpha, beta = _CONTINUOUS[method]
+        place = np.clip(n * q + (alpha + q * (1 - alpha - beta)) - 1, 0, n - 1)
+    elif method == "nearest":
+        place = np.rint(place)
+    elif method not in _DISCRETE:
+        raise ValueError(
+            f"quantiles by the method {method!r} are not differentiated; there are "
+            f"{', '.join([*_CONTINUOUS, *_DISCRETE, 'nearest'])}"
+        )
+    below = np.floor(place).astype(np.intp)
+    share = (place - below).astype(place.dtype)
+    if method in _DISCRETE:
+        share = _DISCRETE[method](share)
+    lower, upper = take(rows, below, -1), take(rows, np.minimum(below + 1, n - 1), -1)
+    result = np.where(share == 0, lower, lower + (upper - lower) * share)
+    if a.dtype.kind in "fc":
+        unknown = np.isnan(rows[..., -1])
+        result = np.where(unknown.reshape(*unknown.shape, *(1,) * q.ndim), np.nan, result)
+    result = np.moveaxis(result, range(result.ndim - q.ndim, result.ndim), range(q.ndim))
+    return _kept(result, a, axis, keepdims, q.ndim)
+
+
+@implements(np.percentile)
+def percentile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    """Return the percentiles q, between 0 and 100; see np.quantile."""
+    q = q / 100 if type(q) in (int, float) else np.true_divide(q, 100)
+    return quantile(a, q, axis, method=method, keepdims=keepdims)
