@@ -1,14 +1,54 @@
-"""Activations, softmax, dropout and losses, as functions of Tensors (or of arrays)."""
+"""Layers, activations, softmax, dropout and losses, as functions of Tensors (or of arrays)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from autograd import Tensor, callback, matmul, primitive
+from nn.activations import (
+    ACTIVATIONS,
+    check_activation,
+    relu_of,
+    sigmoid_of,
+    through_relu,
+    through_sigmoid,
+    through_tanh,
+)
+from nn.activations import celu as celu
+from nn.activations import elu as elu
+from nn.activations import erfc as erfc
+from nn.activations import gelu as gelu
+from nn.activations import glu as glu
+from nn.activations import hardtanh as hardtanh
+from nn.activations import leaky_relu as leaky_relu
+from nn.activations import log_sigmoid as log_sigmoid
+from nn.activations import log_softmax as log_softmax
+from nn.activations import logsumexp as logsumexp
+from nn.activations import mish as mish
+from nn.activations import prelu as prelu
+from nn.activations import relu as relu
+from nn.activations import relu6 as relu6
+from nn.activations import selu as selu
+from nn.activations import sigmoid as sigmoid
+from nn.activations import silu as silu
+from nn.activations import softmax as softmax
+from nn.activations import softmin as softmin
+from nn.activations import softplus as softplus
+from nn.activations import softsign as softsign
+from nn.activations import tanh as tanh
+from nn.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from nn.losses import cross_entropy as cross_entropy
+from nn.losses import hinge_loss as hinge_loss
+from nn.losses import huber_loss as huber_loss
+from nn.losses import kl_div as kl_div
+from nn.losses import l1_loss as l1_loss
+from nn.losses import mse_loss as mse_loss
+from nn.losses import nll_loss as nll_loss
+from nn.losses import smooth_l1_loss as smooth_l1_loss
 
 ArrayLike = Any
 
@@ -66,50 +106,6 @@ def linear(
     return (_linear_op if activation is None else _ACTIVATED[activation])(x, weight, bias)
 
 
-def check_activation(name: str) -> None:
-    """Raise ValueError unless `name` is that of an activation."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {name!r}")
-
-
-# ------------------------------------------------------------------------------------- activations
-
-
-def _sigmoid(x: Any) -> Any:
-    """Return 1 / (1 + exp(-x)) from exp(-|x|), which cannot overflow."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
-
-
-def _relu(x: Any, out: Any = None) -> Any:
-    # A row of zeros takes half the time of the scalar 0.
-    return np.maximum(x, np.zeros(x.shape[-1:], x.dtype), out=out)
-
-
-# Rules of the output alone. That of relu asks y and not x, which is the same, since the layer that y went to
-# has just used it: it is in the cache.
-def _through_sigmoid(g: Any, y: Any, *inputs: Any) -> Any:
-    return g * (y * (1 - y))
-
-
-def _through_relu(g: Any, y: Any, *inputs: Any) -> Any:
-    return g * (y > 0)
-
-
-def _through_tanh(g: Any, y: Any, *inputs: Any) -> Any:
-    return g * (1 - y * y)
-
-
-sigmoid = primitive(_sigmoid, _through_sigmoid, elementwise=True)
-relu = primitive(_relu, _through_relu, elementwise=True)
-softplus = primitive(
-    lambda x: np.logaddexp(x, 0), lambda g, y, x: g * sigmoid(x), elementwise=True, name="softplus"
-)
-tanh = np.tanh
-
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": relu, "sigmoid": sigmoid, "tanh": tanh}
-
-
 def _activated(name: str, function: Callable[[Any], Any], last: Callable[..., Any]) -> Callable[..., Any]:
     """Return the op of a linear layer that ends in an activation."""
     return primitive(
@@ -121,73 +117,152 @@ def _activated(name: str, function: Callable[[Any], Any], last: Callable[..., An
 
 
 _ACTIVATED = {
-    "relu": _activated("relu", lambda z: _relu(z, out=z), _through_relu),
-    "sigmoid": _activated("sigmoid", _sigmoid, _through_sigmoid),
-    "tanh": _activated("tanh", lambda z: np.tanh(z, out=z), _through_tanh),
+    "relu": _activated("relu", lambda z: relu_of(z, out=z), through_relu),
+    "sigmoid": _activated("sigmoid", sigmoid_of, through_sigmoid),
+    "tanh": _activated("tanh", lambda z: np.tanh(z, out=z), through_tanh),
 }
 
-# ----------------------------------------------------------------------------------------- softmax
+# ----------------------------------------------------------------------------------- normalisation
 
 
-def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
-    """Return x less its maximum, and the maximum, made finite: then exp overflows for infinite x alone."""
-    x = x if x.dtype.kind == "f" else x.astype(np.float64)
-    finite = np.finfo(x.dtype)
-    largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=finite.min)
-    largest = np.minimum(largest, finite.max)
-    return x - largest, largest
+def normalize(x: ArrayLike, p: float = 2.0, axis: int | tuple[int, ...] = -1, eps: float = 1e-12) -> Any:
+    """Return x over its p-norm along `axis`, or over `eps` where that is larger.
+
+    p is positive, or inf. A norm of 0 has no gradient: a vector of zeros is merely divided by `eps`.
+    """
+    if p == np.inf:
+        norm = np.max(np.abs(x), axis=axis, keepdims=True)
+    elif p > 0:
+        powers = np.square(x) if p == 2 else np.abs(x) ** p
+        total = np.sum(powers, axis=axis, keepdims=True)
+        is_zero = total == 0
+        positive = np.where(is_zero, 1, total)
+        norm = np.where(is_zero, 0, np.sqrt(positive) if p == 2 else positive ** (1 / p))
+    else:
+        raise ValueError(f"normalize needs a positive p; got {p}")
+    return x / np.clip(norm, eps, None)
 
 
-def _softmax(x: Any, *, axis: Any = -1) -> Any:
-    powers = np.exp(_shifted(x, axis)[0])
-    return powers / powers.sum(axis=axis, keepdims=True)
+def layer_norm(
+    x: ArrayLike,
+    normalized_shape: int | Sequence[int],
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    eps: float = 1e-5,
+) -> Any:
+    """Return (x - mean) / sqrt(variance + eps) over the last axes, times weight, plus bias (Ba et al., 2016).
+
+    `normalized_shape` is that of these axes, and of `weight` and `bias`. The variance is the biased one.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or np.shape(x)[-len(shape) :] != shape:
+        lengths = ", ".join(map(str, shape))
+        raise ValueError(
+            f"layer_norm over {shape} needs an input of shape (..., {lengths}); got {np.shape(x)}"
+        )
+    for name, given in (("weight", weight), ("bias", bias)):
+        if given is not None and given.shape != shape:
+            raise ValueError(f"layer_norm over {shape} needs a {name} of that shape; got {given.shape}")
+    axes = tuple(range(-len(shape), 0))
+    mean, variance = (f(x, axis=axes, keepdims=True) for f in (np.mean, np.var))
+    return _affine((x - mean) / np.sqrt(variance + eps), weight, bias)
 
 
-def _log_softmax(x: Any, *, axis: Any = -1) -> Any:
-    shifted, _ = _shifted(x, axis)
-    if not x.size:
-        return shifted
-    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
-    return shifted
+def batch_norm(
+    x: ArrayLike,
+    running_mean: ArrayLike | None,
+    running_var: ArrayLike | None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Return (x - mean) / sqrt(variance + eps) by channel, times weight, plus bias (Ioffe & Szegedy, 2015).
+
+    x has shape (N, C) or (N, C, ...), everything else (C,). In `training` the mean and the biased variance
+    are those of x, and the running ones, unless None, move towards its mean and unbiased variance, in
+    place, by `momentum` of the distance; otherwise they are the running ones.
+    """
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm needs an input of shape (N, C) or (N, C, ...); got {x.shape}")
+    channels = x.shape[1]
+    arrays = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, given in arrays.items():
+        if given is not None and given.shape != (channels,):
+            raise ValueError(
+                f"batch_norm of shape {x.shape} has {channels} channels (axis 1) and needs a {name} of shape "
+                f"({channels},); got {given.shape}"
+            )
+    by_channel = (channels, *(1,) * (x.ndim - 2))
+    if training:
+        count = x.shape[0] * prod(x.shape[2:])
+        if count < 2:
+            raise ValueError(
+                "batch_norm needs more than 1 value per channel in training, and an input of shape "
+                f"{x.shape} has {count}; give a larger batch, or use the running statistics: eval()"
+            )
+        axes = (0, *range(2, x.ndim))
+        mean, variance = (f(x, axis=axes, keepdims=True) for f in (np.mean, np.var))
+        _move(running_mean, mean, momentum)
+        _move(running_var, variance * (count / (count - 1)), momentum)
+    elif running_mean is None or running_var is None:
+        raise ValueError("batch_norm needs running_mean and running_var where it is not training")
+    else:
+        mean, variance = (np.reshape(values, by_channel) for values in (running_mean, running_var))
+    weight, bias = (None if given is None else np.reshape(given, by_channel) for given in (weight, bias))
+    return _affine((x - mean) / np.sqrt(variance + eps), weight, bias)
 
 
-def _logsumexp(x: Any, *, axis: Any = None) -> Any:
-    shifted, largest = _shifted(x, axis)
-    with np.errstate(divide="ignore"):  # log(0) = -inf is the answer where every x is -inf
-        return np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True)) + largest
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
 
 
-def _softmax_rule(g: Any, y: Any, x: Any, *, axis: Any = -1) -> Any:
-    return y * (g - (g * y).sum(axis=axis, keepdims=True))
+def _move(running: Any, values: Any, momentum: float) -> None:
+    """Move a running statistic towards the values of a batch, in place."""
+    if running is None:
+        return
+
+    def move(array: Any, values: Any) -> None:
+        array *= 1 - momentum
+        array += momentum * values.reshape(array.shape)
+        if isinstance(running, Tensor):
+            running.data = running.data  # marked as changed
+
+    callback(move, *(x.data if isinstance(x, Tensor) else x for x in (running, values)))
 
 
-def _log_softmax_rule(g: Any, y: Any, x: Any, *, axis: Any = -1) -> Any:
-    return g - np.exp(y) * g.sum(axis=axis, keepdims=True)
+# --------------------------------------------------------------------------------------- embedding
 
 
-def _logsumexp_rule(g: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
-    return g * np.exp(x - np.where(y == -np.inf, 0, y))
+def embedding(indices: ArrayLike, weight: ArrayLike, padding_idx: int | None = None) -> Any:
+    """Return the rows of `weight`, (N, D), at integers `indices` of any shape: (..., D).
+
+    No gradient flows to row `padding_idx`.
+    """
+    indices = indices if hasattr(indices, "dtype") else np.asarray(indices)
+    count = weight.shape[0]
+    if indices.dtype.kind not in "iu":
+        raise TypeError(
+            f"embedding of {count} rows needs integer indices from 0 to {count - 1}; got {indices.dtype} "
+            f"of shape {indices.shape}"
+        )
+    indices = indices.data if isinstance(indices, Tensor) else indices
+    callback(_check_indices, indices, count)
+    rows = weight[indices]
+    if padding_idx is None:
+        return rows
+    padding = np.expand_dims(indices == padding_idx, -1)
+    return np.where(padding, rows.data if isinstance(rows, Tensor) else rows, rows)
 
 
-_softmax_op = primitive(_softmax, _softmax_rule)
-_log_softmax_op = primitive(_log_softmax, _log_softmax_rule)
-_logsumexp_op = primitive(_logsumexp, _logsumexp_rule)
-
-
-def softmax(x: ArrayLike, axis: int | tuple[int, ...] = -1) -> Any:
-    """Return exp(x) / sum(exp(x)) along `axis`, computed without overflow."""
-    return _softmax_op(x, axis=axis)
-
-
-def log_softmax(x: ArrayLike, axis: int | tuple[int, ...] = -1) -> Any:
-    """Return the logarithm of the softmax along `axis`, computed without overflow."""
-    return _log_softmax_op(x, axis=axis)
-
-
-def logsumexp(x: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
-    """Return log(sum(exp(x))) over `axis`, computed without overflow."""
-    result = _logsumexp_op(x, axis=axis)
-    return result if keepdims else np.squeeze(result, axis)
+def _check_indices(indices: Any, count: int) -> None:
+    if indices.size and not 0 <= indices.min() <= indices.max() < count:
+        raise ValueError(
+            f"embedding of {count} rows needs indices from 0 to {count - 1}; got indices from "
+            f"{indices.min()} to {indices.max()}"
+        )
 
 
 # ----------------------------------------------------------------------------------------- dropout
@@ -230,97 +305,3 @@ def check_probability(p: float) -> None:
     """Raise ValueError unless `p` is a probability."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout needs a probability p between 0 and 1, not {p}")
-
-
-# ------------------------------------------------------------------------------------------ losses
-
-
-def cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Any:
-    """Return the mean of -log softmax(logits) at the targets, a single number.
-
-    `logits` has shape (..., classes). `targets` are integer labels of shape (...), or
-    probabilities (one-hot, smoothed, a teacher's) of shape (..., classes).
-    """
-    targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
-    if targets.dtype.kind in "iu" and logits.ndim and targets.shape == logits.shape[:-1]:
-        labels = targets.data if isinstance(targets, Tensor) else targets
-        return _nll_loss_op(_log_softmax_op(logits), labels=labels)
-    if targets.shape != logits.shape or logits.ndim == 0:
-        raise ValueError(
-            f"cross_entropy of logits of shape {logits.shape} needs integer labels of shape "
-            f"{logits.shape[:-1]} or probabilities of shape {logits.shape}; got {targets.dtype} targets "
-            f"of shape {targets.shape}"
-        )
-    if targets.dtype != logits.dtype:
-        targets = targets.astype(logits.dtype)
-    return 0 - (log_softmax(logits) * targets).sum() / max(prod(logits.shape[:-1]), 1)
-
-
-def nll_loss(log_probabilities: ArrayLike, labels: ArrayLike) -> Any:
-    """Return the mean of -log_probabilities at the labels, a single number.
-
-    `log_probabilities` has shape (..., classes), `labels` are integers of shape (...).
-    """
-    if not hasattr(labels, "dtype"):
-        labels = np.asarray(labels)
-    labels = labels.data if isinstance(labels, Tensor) else labels
-    shape = log_probabilities.shape
-    if labels.dtype.kind not in "iu" or labels.shape != shape[:-1]:
-        raise ValueError(
-            f"nll_loss of log-probabilities of shape {shape} needs integer labels of "
-            f"shape {shape[:-1]}; got {labels.dtype} labels of shape {labels.shape}"
-        )
-    return _nll_loss_op(log_probabilities, labels=labels)
-
-
-def _check_labels(labels: Any, classes: int) -> None:
-    # As unsigned numbers, negative ones are the largest.
-    unsigned = labels.view(labels.dtype.str.replace("i", "u"))
-    if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
-        raise ValueError(
-            f"labels must lie between 0 and {classes - 1} for {classes} classes; got labels from "
-            f"{labels.min()} to {labels.max()}"
-        )
-
-
-def _nll_loss(x: Any, *, labels: Any) -> Any:
-    callback(_check_labels, labels, x.shape[-1])
-    count = labels.size
-    if labels.ndim != 1:
-        x, labels = x.reshape(count, x.shape[-1]), labels.ravel()
-    return 0 - np.add.reduce(x[np.arange(count), labels]) / max(count, 1)
-
-
-def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:
-    """-g / n at the labels."""
-    count = labels.size
-    shares = np.zeros_like(x, shape=(count, x.shape[-1]))
-    shares[np.arange(count), labels.ravel()] = -1 / max(count, 1)
-    return g * shares.reshape(x.shape)
-
-
-_nll_loss_op = primitive(_nll_loss, _nll_loss_rule)
-
-
-def mse_loss(prediction: ArrayLike, target: ArrayLike) -> Any:
-    """Return the mean of (prediction - target)^2 for arrays of one shape."""
-    _check_same_shape("mse_loss", prediction, target)
-    return np.mean(np.square(prediction - target))
-
-
-def binary_cross_entropy_with_logits(logits: ArrayLike, targets: ArrayLike) -> Any:
-    """Return the mean of -t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid, computed without overflow.
-
-    `targets`, 0, 1 or between, have the shape of `logits`. The sum is softplus(x) - t x.
-    """
-    _check_same_shape("binary_cross_entropy_with_logits", logits, targets)
-    return np.mean(softplus(logits) - targets * logits)
-
-
-def _check_same_shape(name: str, prediction: Any, target: Any) -> None:
-    if np.shape(prediction) != np.shape(target):
-        raise ValueError(
-            f"{name} needs two arrays of one shape and got {np.shape(prediction)} and "
-            f"{np.shape(target)}; reshape one of them (broadcasting would compare every element "
-            "of one with every element of the other)"
-        )

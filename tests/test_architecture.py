@@ -32,7 +32,7 @@ FLOORS = [
     {"autograd"},
     {"autograd.__main__"},
     {
-        "nn.functional",
+        "nn.activations",
         "nn.module",
         "nn.init",
         "nn.schedules",
@@ -41,6 +41,8 @@ FLOORS = [
         "nn.checkpoint",
         "nn.plots",
     },
+    {"nn.losses"},
+    {"nn.functional"},
     {"nn.layers"},
     {"nn"},
     {"nn.training"},

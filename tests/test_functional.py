@@ -1,12 +1,13 @@
 """Activations, softmax, dropout and losses against naive formulas, and where the naive ones overflow."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autograd import Tensor, grad, gradcheck, no_grad
+from autograd import Tensor, grad, gradcheck, hessian, jit, no_grad
 from nn import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from nn import functional as F
 
@@ -45,6 +46,18 @@ ACTIVATIONS = {
     F.relu: lambda x: np.where(x > 0, x, 0),
     F.softplus: lambda x: np.log(1 + np.exp(x)),
     F.tanh: lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)),
+    F.softsign: lambda x: x / (1 + np.abs(x)),
+    F.log_sigmoid: lambda x: -np.log(1 + np.exp(-x)),
+    F.leaky_relu: lambda x: np.where(x > 0, x, 0.01 * x),
+    F.relu6: lambda x: np.where(x < 0, 0, np.where(x > 6, 6, x)),
+    F.hardtanh: lambda x: np.where(x < -1, -1, np.where(x > 1, 1, x)),
+    F.elu: lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    F.celu: lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    F.selu: lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
+    F.erfc: lambda x: np.vectorize(math.erfc, otypes=[float])(x),
+    F.gelu: lambda x: x * np.vectorize(math.erfc, otypes=[float])(-x / np.sqrt(2)) / 2,
+    F.silu: lambda x: x / (1 + np.exp(-x)),
+    F.mish: lambda x: x * np.tanh(np.log(1 + np.exp(x))),
 }
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda f: f.__name__)
 
@@ -91,6 +104,163 @@ def test_activation_far_from_zero(
 def test_slopes_at_zero() -> None:
     for activation, slope in ((F.sigmoid, 0.25), (F.relu, 0), (F.softplus, 0.5), (F.tanh, 1)):
         assert value_and_gradient(activation, 0.0)[1] == slope
+
+
+# What PyTorch 2.13 gives: the value, the slope, and the slope of the slope.
+@pytest.mark.parametrize(
+    ("activation", "x", "value", "slope", "curvature"),
+    [
+        (lambda x: F.leaky_relu(x, 0.1), 0.0, 0.0, 0.1, 0.0),
+        (lambda x: F.prelu(x, np.array([0.25], x.dtype)), 0.0, 0.0, 0.25, 0.0),
+        (F.elu, 0.0, 0.0, 1.0, 0.0),
+        (lambda x: F.elu(x, 2.0), 0.0, 0.0, 2.0, 0.0),
+        (lambda x: F.celu(x, 2.0), 0.0, 0.0, 1.0, 0.0),
+        (F.selu, 0.0, 0.0, 1.7580993408473766, 0.0),
+        (F.softsign, 0.0, 0.0, 1.0, 0.0),
+        (F.log_sigmoid, 0.0, -0.6931471805599453, 0.5, -0.25),
+        (F.silu, 0.0, 0.0, 0.5, 0.5),
+        (F.mish, 0.0, 0.0, 0.6, 0.64),
+        (F.gelu, 0.0, 0.0, 0.5, 0.7978845608028654),
+        (lambda x: F.gelu(x, "tanh"), 0.0, 0.0, 0.5, 0.7978845608028654),
+        (F.hardtanh, -1.0, -1.0, 0.0, 0.0),
+        (F.hardtanh, 1.0, 1.0, 0.0, 0.0),
+        (F.relu6, 0.0, 0.0, 0.0, 0.0),
+        (F.relu6, 6.0, 6.0, 0.0, 0.0),
+        (lambda x: F.l1_loss(x, np.zeros((), x.dtype)), 0.0, 0.0, 0.0, 0.0),
+        (lambda x: F.huber_loss(x, np.zeros((), x.dtype)), 0.0, 0.0, 0.0, 1.0),
+        (lambda x: F.huber_loss(x, np.zeros((), x.dtype), delta=2.0), -2.0, 2.0, -2.0, None),
+        (lambda x: F.smooth_l1_loss(x, np.zeros((), x.dtype), beta=2.0), 2.0, 1.0, 1.0, None),
+        (lambda x: F.smooth_l1_loss(x, np.zeros((), x.dtype), beta=2.0), 0.0, 0.0, 0.0, 0.5),
+        (lambda x: F.smooth_l1_loss(x, np.zeros((), x.dtype), beta=0.0), 0.0, 0.0, 0.0, 0.0),
+        (lambda x: F.hinge_loss(x, np.ones((), x.dtype)), 1.0, 0.0, 0.0, 0.0),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_conventions_at_kinks(
+    activation: Callable[..., Any], x: float, value: float, slope: float, curvature: float, dtype: Any
+) -> None:
+    tolerance = 1e-6 if dtype == np.float32 else 1e-14
+    assert activation(tracked(x, dtype)).item() == pytest.approx(value, rel=tolerance, abs=0)
+    assert grad(activation)(dtype(x)) == pytest.approx(slope, rel=tolerance, abs=0)
+    if curvature is not None:
+        assert hessian(activation)(dtype(x)) == pytest.approx(curvature, rel=tolerance, abs=0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "values", "slopes"),
+    [
+        (F.softsign, [-1e4 / 10001, 1e4 / 10001], [1 / 10001**2] * 2),
+        (F.log_sigmoid, [-1e4, 0], [1, 0]),
+        (lambda x: F.leaky_relu(x, 0.5), [-5e3, 1e4], [0.5, 1]),
+        (lambda x: F.elu(x, 2.0), [-2, 1e4], [0, 1]),
+        (lambda x: F.celu(x, 2.0), [-2, 1e4], [0, 1]),
+        (F.selu, [-1.7580993408473766, 10507.009873554805], [0, 1.0507009873554805]),
+        (F.hardtanh, [-1, 1], [0, 0]),
+        (F.relu6, [0, 6], [0, 0]),
+        (F.erfc, [2, 0], [0, 0]),
+        (F.gelu, [0, 1e4], [0, 1]),
+        (lambda x: F.gelu(x, "tanh"), [0, 1e4], [0, 1]),
+        (F.silu, [0, 1e4], [0, 1]),
+        (F.mish, [0, 1e4], [0, 1]),
+        (lambda x: F.huber_loss(x, np.zeros_like(x), "none"), [9999.5, 9999.5], [-1, 1]),
+        (lambda x: F.smooth_l1_loss(x, np.zeros_like(x), "none", 0.5), [9999.75, 9999.75], [-1, 1]),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_far_from_zero_in_two_orders(
+    activation: Callable[..., Any], values: list[float], slopes: list[float], dtype: Any
+) -> None:
+    x = np.array([-1e4, 1e4], dtype)
+    np.testing.assert_allclose(activation(x), values, rtol=1e-6)
+    np.testing.assert_allclose(grad(lambda x: activation(x).sum())(x), slopes, rtol=1e-6)
+    curvatures = hessian(lambda x: activation(x).sum())(x)
+    assert curvatures.dtype == dtype
+    np.testing.assert_allclose(curvatures, np.zeros((2, 2)), atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [F.softsign, F.log_sigmoid, F.elu, F.erfc, F.gelu, lambda x: F.gelu(x, "tanh"), F.silu, F.mish],
+)
+@pytest.mark.parametrize(("dtype", "large"), [(np.float32, 1e38), (np.float64, 1e307)])
+def test_nothing_overflows_at_the_end_of_the_numbers(
+    activation: Callable[..., Any], dtype: Any, large: float
+) -> None:
+    x = np.array([-large, large], dtype)
+    assert np.isfinite(activation(x)).all()
+    assert np.isfinite(grad(lambda x: activation(x).sum())(x)).all()
+    assert np.isfinite(hessian(lambda x: activation(x).sum())(x)).all()
+
+
+def test_small_slopes_are_not_rounded_away() -> None:
+    for activation, x, slope in (
+        (F.elu, -20.0, np.exp(-20)),
+        (F.celu, -20.0, np.exp(-20)),
+        (F.softsign, 1e4, 1 / 10001**2),
+        (F.log_sigmoid, 80.0, np.exp(-80)),
+    ):
+        assert grad(activation)(np.float32(x)) == pytest.approx(slope, rel=1e-5, abs=0)
+    assert F.log_sigmoid(np.array(50.0)) == pytest.approx(-np.exp(-50), rel=1e-14, abs=0)
+    # x erfc(-x / sqrt(2)) / 2, in fifty digits
+    assert F.gelu(np.array(-10.0)) == pytest.approx(-7.619853024160526e-23, rel=1e-13, abs=0)
+    assert F.gelu(np.array(-6.0), "tanh") == pytest.approx(
+        -6 / (1 + np.exp(np.sqrt(8 / np.pi) * (6 + 0.044715 * 216))), rel=1e-13, abs=0
+    )
+
+
+def test_erfc_is_accurate_to_the_last_digits() -> None:
+    x = np.concatenate([np.linspace(-6, 2, 2001), 10.0 ** np.arange(-20, 0), [0.0]])
+    np.testing.assert_allclose(F.erfc(x), [math.erfc(number) for number in x], rtol=1e-15)
+    x = np.linspace(2, 26, 501)
+    np.testing.assert_allclose(F.erfc(x), [math.erfc(number) for number in x], rtol=1e-13)
+    np.testing.assert_array_equal(F.erfc(np.array([-np.inf, np.inf, np.nan])), [2, 0, np.nan])
+
+
+def test_selu_keeps_mean_and_variance() -> None:
+    x = np.random.default_rng(0).normal(size=1_000_000)
+    assert np.mean(F.selu(x)) == pytest.approx(0, abs=0.01)
+    assert np.var(F.selu(x)) == pytest.approx(1, abs=0.01)
+
+
+def test_activations_of_unsigned_integers() -> None:
+    x = np.array([0, 1, 2], np.uint8)
+    np.testing.assert_array_equal(F.softmin(x), F.softmin(x.astype(float)))
+    np.testing.assert_array_equal(F.log_sigmoid(x), F.log_sigmoid(x.astype(float)))
+
+
+def test_gelu_refuses_another_approximation() -> None:
+    with pytest.raises(ValueError, match='must be "none" or "tanh"; got \'erf\''):
+        F.gelu(X, "erf")
+
+
+def test_hardtanh_refuses_bounds_in_the_wrong_order() -> None:
+    with pytest.raises(ValueError, match="min_val <= max_val, and got 2 and 1"):
+        F.hardtanh(X, 2, 1)
+
+
+def test_prelu_has_a_slope_for_all_or_for_each_channel() -> None:
+    x, slopes = -np.ones((2, 3, 4)), np.array([0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(F.prelu(x, slopes)[:, :, 0], [-slopes, -slopes])
+    np.testing.assert_array_equal(F.prelu(x, np.array(0.5)), np.full(x.shape, -0.5))
+    assert F.prelu(np.array(-1.0), np.array([0.5])).shape == ()
+    by_slope = grad(lambda w: F.prelu(x, w).sum())(slopes)
+    np.testing.assert_array_equal(by_slope, [-8, -8, -8])
+
+
+@pytest.mark.parametrize(
+    ("shape", "weight"), [((2, 3), (2,)), ((2, 3), (1, 3)), ((3,), (3,)), ((2, 3), (0,)), ((), (2,))]
+)
+def test_prelu_refuses_other_slopes(shape: tuple[int, ...], weight: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="axis 1") as caught:
+        F.prelu(tracked(np.ones(shape)), np.ones(weight))
+    assert str(shape) in str(caught.value) and str(weight) in str(caught.value)
+
+
+def test_glu_refuses_what_cannot_be_halved() -> None:
+    with pytest.raises(ValueError, match=r"axis 1 of shape \(2, 3, 4\) has 3 elements"):
+        F.glu(tracked(X), 1)
+    with pytest.raises(np.exceptions.AxisError, match="axis 3 is out of bounds"):
+        F.glu(tracked(X), 3)
 
 
 def test_small_tails_are_not_rounded_away() -> None:
@@ -316,6 +486,168 @@ def test_linear_of_no_inputs_in_three_dimensions() -> None:
     assert weight.grad.shape == (0, 2)
 
 
+# ----------------------------------------------------------------------------------- normalisation
+
+
+def test_normalize_of_zeros_has_a_finite_gradient() -> None:
+    x, g = np.zeros((1, 3)), np.array([0.0, 1.0, 2.0])
+    for p in (1, 2, 3, np.inf):
+        value, gradient = value_and_gradient(lambda x, p=p: F.normalize(x, p) * g, x)
+        np.testing.assert_array_equal(value, 0 * x)
+        np.testing.assert_array_equal(gradient, [1e12 * g])
+        assert not hessian(lambda x, p=p: (F.normalize(x, p) * g).sum())(x).any()
+
+
+def test_normalize_gives_vectors_of_length_one() -> None:
+    x = X.astype(np.float32)
+    for axis in (0, 1, -1, (0, 2)):
+        result = F.normalize(x, axis=axis)
+        assert result.dtype == np.float32
+        np.testing.assert_allclose((result**2).sum(axis), 1, rtol=1e-6)
+    assert F.normalize(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("p", [0, -1, np.nan])
+def test_normalize_refuses_what_is_no_norm(p: float) -> None:
+    with pytest.raises(ValueError, match=f"a positive p; got {p}"):
+        F.normalize(X, p)
+
+
+def test_layer_norm_leaves_mean_zero_and_variance_one() -> None:
+    for shape in (4, (4,), [3, 4], (2, 3, 4)):
+        axes = tuple(range(-len(np.atleast_1d(shape)), 0))
+        result = F.layer_norm(100 + 10 * X, shape, eps=0.0)
+        np.testing.assert_allclose(result.mean(axes), 0, atol=1e-13)
+        np.testing.assert_allclose(result.var(axes), 1, rtol=1e-13)
+
+
+def test_layer_norm_of_a_constant_row_has_a_finite_gradient() -> None:
+    x, g = np.full((1, 3), 7.0), np.array([1.0, 2.0, 6.0])
+    value, gradient = value_and_gradient(lambda x: F.layer_norm(x, 3) * g, x)
+    np.testing.assert_array_equal(value, 0 * x)
+    np.testing.assert_allclose(gradient, [(g - 3) / np.sqrt(1e-5)], rtol=1e-12)
+    assert np.isfinite(hessian(lambda x: (F.layer_norm(x, 3) * g).sum())(x)).all()
+
+
+def test_layer_norm_of_no_rows() -> None:
+    assert F.layer_norm(tracked(np.zeros((0, 3))), 3, np.ones(3), np.ones(3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("shape", [3, (3,), (4, 3), (2, 2, 3, 4), ()])
+def test_layer_norm_refuses_another_shape(shape: Any) -> None:
+    with pytest.raises(ValueError, match=r"needs an input of shape .* got \(2, 3, 4\)"):
+        F.layer_norm(tracked(X), shape)
+
+
+@pytest.mark.parametrize("given", [(np.ones(3), None), (None, np.ones((1, 4))), (np.ones(4), np.ones(()))])
+def test_layer_norm_refuses_other_parameters(given: Any) -> None:
+    with pytest.raises(ValueError, match=r"over \(4,\) needs a (weight|bias) of that shape; got \("):
+        F.layer_norm(X, 4, *given)
+
+
+def test_batch_norm_moves_the_running_statistics_it_is_given() -> None:
+    x = np.array([[1.0, 10.0], [3.0, 10.0], [8.0, 40.0]])
+    for make in (np.array, Tensor):
+        mean, variance = make([0.0, 1.0]), make([1.0, 2.0])
+        result = F.batch_norm(tracked(x), mean, variance, training=True, momentum=0.25)
+        # means 4 and 20, unbiased variances 13 and 300
+        np.testing.assert_allclose(np.asarray(mean), [1, 5.75], rtol=1e-15)
+        np.testing.assert_allclose(np.asarray(variance), [4, 76.5], rtol=1e-15)
+        np.testing.assert_allclose(result.data.var(0), 1, rtol=1e-5)
+        used = F.batch_norm(x, mean, variance, eps=0.0)
+        np.testing.assert_allclose(np.asarray(used)[0], [0, 4.25 / np.sqrt(76.5)], atol=1e-15)
+        np.testing.assert_allclose(np.asarray(mean), [1, 5.75], rtol=1e-15)
+
+
+def test_batch_norm_by_channel_over_all_other_axes() -> None:
+    x = np.random.default_rng(0).normal(5, 3, (4, 3, 2, 5))
+    rows = np.moveaxis(x, 1, -1).reshape(-1, 3)
+    ours = F.batch_norm(x, None, None, training=True)
+    expected = F.batch_norm(rows, None, None, training=True)
+    np.testing.assert_allclose(np.moveaxis(ours, 1, -1).reshape(-1, 3), expected, rtol=1e-12)
+
+
+def test_batch_norm_of_a_constant_channel_has_a_finite_gradient() -> None:
+    x, g = np.full((3, 1), 7.0), np.array([[1.0], [2.0], [6.0]])
+    _, gradient = value_and_gradient(lambda x: F.batch_norm(x, None, None, training=True) * g, x)
+    np.testing.assert_allclose(gradient, (g - 3) / np.sqrt(1e-5), rtol=1e-12)
+
+
+def test_batch_norm_keeps_float32() -> None:
+    x, statistics = tracked(LOGITS, np.float32), np.ones(4, np.float32)
+    for training in (True, False):
+        assert F.batch_norm(x, statistics, statistics, training=training).dtype == np.float32
+    assert statistics.dtype == np.float32
+
+
+@pytest.mark.parametrize(("shape", "count"), [((1, 3), 1), ((1, 3, 1), 1), ((0, 3), 0), ((2, 3, 0), 0)])
+def test_batch_norm_refuses_to_train_on_a_single_value(shape: tuple[int, ...], count: int) -> None:
+    mean = np.zeros(3)
+    with pytest.raises(ValueError, match="more than 1 value per channel in training") as caught:
+        F.batch_norm(np.ones(shape), mean, np.ones(3), training=True)
+    assert f"{shape} has {count}" in str(caught.value)
+    assert F.batch_norm(np.ones(shape), mean, np.ones(3)).shape == shape
+    assert not mean.any()
+
+
+def test_batch_norm_refuses_what_does_not_fit() -> None:
+    good = np.ones(4)
+    with pytest.raises(ValueError, match=r"shape \(N, C\) or \(N, C, ...\); got \(4,\)"):
+        F.batch_norm(good, good, good)
+    for number, name in enumerate(("running_mean", "running_var", "weight", "bias")):
+        arrays = [good] * 4
+        arrays[number] = np.ones(3)
+        with pytest.raises(ValueError, match=rf"4 channels .* needs a {name} of shape \(4,\); got \(3,\)"):
+            F.batch_norm(LOGITS, *arrays)
+    for statistics in ((None, good), (good, None)):
+        with pytest.raises(ValueError, match="needs running_mean and running_var"):
+            F.batch_norm(LOGITS, *statistics)
+
+
+# --------------------------------------------------------------------------------------- embedding
+
+
+def test_embedding_adds_up_the_gradients_of_repeated_rows() -> None:
+    weight = tracked(np.arange(8).reshape(4, 2))
+    result = F.embedding([[0, 2], [2, 2]], weight)
+    np.testing.assert_array_equal(result.data, weight.data[[[0, 2], [2, 2]]])
+    result.sum().backward()
+    np.testing.assert_array_equal(weight.grad.data, [[1, 1], [0, 0], [3, 3], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    "indices", [2, np.array([2, 0], np.uint8), Tensor([[2], [1]]), np.zeros((0, 3), int)]
+)
+def test_embedding_of_integers_of_any_shape(indices: Any) -> None:
+    weight = np.arange(8.0).reshape(4, 2)
+    expected = weight[np.asarray(indices)]
+    for result in (F.embedding(indices, weight), F.embedding(indices, tracked(weight)).data):
+        assert result.shape == (*np.shape(indices), 2)
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_embedding_of_padding_has_no_gradient() -> None:
+    weight = tracked(np.arange(8).reshape(4, 2))
+    result = F.embedding([1, 3, 1], weight, padding_idx=1)
+    np.testing.assert_array_equal(result.data, [[2, 3], [6, 7], [2, 3]])
+    result.sum().backward()
+    np.testing.assert_array_equal(weight.grad.data, [[0, 0], [0, 0], [0, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("indices", [[0, 4], [-1, 3]])
+def test_embedding_refuses_rows_that_are_not_there(indices: list[int]) -> None:
+    words = f"4 rows needs indices from 0 to 3; got indices from {min(indices)} to {max(indices)}"
+    with pytest.raises(ValueError, match=words):
+        F.embedding(indices, tracked(np.ones((4, 2))))
+
+
+@pytest.mark.parametrize("indices", [[0.0, 1.0], [True, False]])
+def test_embedding_refuses_what_is_no_integer(indices: Any) -> None:
+    dtype = np.asarray(indices).dtype
+    with pytest.raises(TypeError, match=rf"4 rows needs integer indices from 0 to 3; got {dtype}"):
+        F.embedding(indices, tracked(np.ones((4, 2))))
+
+
 # ----------------------------------------------------------------------------------------- dropout
 
 
@@ -449,6 +781,11 @@ def test_cross_entropy_of_soft_targets() -> None:
     expected = naive_cross_entropy(LOGITS, targets)
     assert cross_entropy(LOGITS, targets) == pytest.approx(expected, rel=1e-13)
     assert gradcheck(cross_entropy, LOGITS, targets, order=2)
+
+
+def test_cross_entropy_of_soft_targets_and_integer_logits() -> None:
+    logits, targets = np.array([[1, 2, 3]]), np.array([[0.2, 0.3, 0.5]])
+    assert cross_entropy(logits, targets) == cross_entropy(logits.astype(float), targets)
 
 
 def test_cross_entropy_of_batches_with_more_axes() -> None:
@@ -602,7 +939,14 @@ def test_mse_loss_of_numbers() -> None:
     assert mse_loss(tracked(1.0), 3.0).item() == 4
 
 
-@pytest.mark.parametrize("loss", [mse_loss, binary_cross_entropy_with_logits])
+LOSSES = [
+    *(mse_loss, F.l1_loss, F.huber_loss, F.smooth_l1_loss, F.hinge_loss),
+    *(F.kl_div, binary_cross_entropy_with_logits),
+]
+each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda f: f.__name__)
+
+
+@each_loss
 @pytest.mark.parametrize(("a", "b"), [((3,), (3, 1)), ((3, 1), (3,)), ((3,), ()), ((2, 3), (3, 2))])
 def test_losses_refuse_to_broadcast(loss: Callable[..., Any], a: tuple[int, ...], b: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="reshape one of them") as caught:
@@ -610,13 +954,189 @@ def test_losses_refuse_to_broadcast(loss: Callable[..., Any], a: tuple[int, ...]
     assert all(words in str(caught.value) for words in (loss.__name__, str(a), str(b)))
 
 
-@pytest.mark.parametrize("loss", [mse_loss, binary_cross_entropy_with_logits])
-def test_losses_keep_float32(loss: Callable[..., Any]) -> None:
+@each_loss
+@pytest.mark.parametrize("target", [np.float32, np.int64, bool, list], ids=lambda kind: kind.__name__)
+def test_losses_keep_float32(loss: Callable[..., Any], target: Any) -> None:
+    targets = np.ones((3, 4)).tolist() if target is list else np.ones((3, 4), target)
     logits = tracked(LOGITS, np.float32)
-    result = loss(logits, np.ones((3, 4), np.float32))
+    result = loss(logits, targets)
     result.backward()
     assert result.dtype == logits.grad.dtype == np.float32
-    assert loss(logits.data, np.ones((3, 4), np.float32)).dtype == np.float32
+    assert loss(logits.data, targets).dtype == np.float32
+
+
+@each_loss
+def test_reductions(loss: Callable[..., Any]) -> None:
+    targets = np.random.default_rng(1).uniform(0.1, 1, LOGITS.shape)
+    losses = loss(tracked(LOGITS), targets, "none")
+    assert losses.shape == LOGITS.shape
+    assert loss(LOGITS, targets) == loss(LOGITS, targets, reduction="mean")
+    assert loss(LOGITS, targets) == pytest.approx(losses.data.mean(), rel=1e-14)
+    assert loss(LOGITS, targets, "sum") == pytest.approx(losses.data.sum(), rel=1e-14)
+    with pytest.raises(ValueError, match='must be "mean", "sum" or "none"; got \'average\''):
+        loss(LOGITS, targets, "average")
+    assert loss(np.zeros((0, 3)), np.zeros((0, 3)), "sum") == 0
+
+
+@pytest.mark.parametrize("value", [0, -1, np.nan])
+def test_huber_loss_refuses_a_threshold_that_is_not_positive(value: float) -> None:
+    with pytest.raises(ValueError, match=f"delta must be positive; got {value}"):
+        F.huber_loss(LOGITS, LOGITS, delta=value)
+
+
+def test_smooth_l1_loss_refuses_a_negative_threshold() -> None:
+    with pytest.raises(ValueError, match="beta must be positive; got -1"):
+        F.smooth_l1_loss(LOGITS, LOGITS, beta=-1)
+
+
+def test_kl_div_is_zero_for_equal_distributions_and_finite_for_classes_without_a_target() -> None:
+    logits = F.log_softmax(LOGITS)
+    assert F.kl_div(logits, F.softmax(LOGITS)) == pytest.approx(0, abs=1e-15)
+    assert F.kl_div(logits, logits, log_target=True) == 0
+    one_hot = np.eye(4)[LABELS]
+    assert F.kl_div(logits, one_hot, "batchmean") == pytest.approx(cross_entropy(LOGITS, LABELS), rel=1e-14)
+    by_input, by_target = grad(F.kl_div, (0, 1))(logits, one_hot)
+    np.testing.assert_allclose(by_input, -one_hot / 12, rtol=1e-15)
+    np.testing.assert_allclose(by_target, (one_hot - logits) / 12, rtol=1e-14)
+
+
+def test_kl_div_of_batches() -> None:
+    target = F.softmax(X)
+    total = F.kl_div(X, target, "sum")
+    assert F.kl_div(X, target, "batchmean") == pytest.approx(total / 2, rel=1e-14)
+    assert F.kl_div(np.zeros((0, 3)), np.zeros((0, 3)), "batchmean") == 0
+    with pytest.raises(ValueError, match="needs an axis of samples"):
+        F.kl_div(np.array(0.0), 1.0, "batchmean")
+
+
+# ------------------------------------------------------------------- options of losses of classes
+
+WEIGHTS = np.array([0.5, 1.0, 2.0, 4.0])
+
+
+def test_class_weights() -> None:
+    losses = cross_entropy(LOGITS, LABELS, reduction="none")
+    assert losses.shape == (3,)
+    np.testing.assert_allclose(losses, -F.log_softmax(LOGITS)[np.arange(3), LABELS], rtol=1e-15)
+    weighted = WEIGHTS[LABELS] * losses
+    for weight in (WEIGHTS, WEIGHTS.tolist(), WEIGHTS.astype(np.float32), Tensor(WEIGHTS)):
+        loss = cross_entropy(tracked(LOGITS), LABELS, weight)
+        assert loss.item() == pytest.approx(weighted.sum() / WEIGHTS[LABELS].sum(), rel=1e-14)
+        assert cross_entropy(tracked(LOGITS), LABELS, weight, reduction="sum").item() == pytest.approx(
+            weighted.sum(), rel=1e-14
+        )
+    one_hot = cross_entropy(LOGITS, np.eye(4)[LABELS], WEIGHTS)
+    assert one_hot == pytest.approx(weighted.sum() / 3, rel=1e-14)
+
+
+def test_class_weights_keep_float32() -> None:
+    loss = cross_entropy(tracked(LOGITS, np.float32), LABELS, WEIGHTS, 0, label_smoothing=0.1)
+    assert loss.dtype == np.float32
+    assert cross_entropy(tracked(LOGITS, np.float32), np.eye(4)[LABELS], WEIGHTS).dtype == np.float32
+
+
+def test_ignored_labels_count_for_nothing() -> None:
+    labels = np.array([2, -100, 3])
+    kept = [0, 2]
+    for options in ({}, {"weight": WEIGHTS}, {"label_smoothing": 0.2}, {"reduction": "sum"}):
+        loss, gradient = value_and_gradient(
+            lambda x, o=options: cross_entropy(x, labels, ignore_index=-100, **o), LOGITS
+        )
+        expected, slopes = value_and_gradient(
+            lambda x, o=options: cross_entropy(x, labels[kept], **o), LOGITS[kept]
+        )
+        assert loss == pytest.approx(expected, rel=1e-14)
+        np.testing.assert_allclose(gradient[kept], slopes, rtol=1e-13)
+        assert not gradient[1].any()
+    assert cross_entropy(LOGITS, labels, ignore_index=-100, reduction="none")[1] == 0
+    assert F.nll_loss(LOGITS, labels, ignore_index=-100) == pytest.approx(
+        F.nll_loss(LOGITS[kept], labels[kept]), rel=1e-14
+    )
+
+
+def test_an_ignored_sample_may_hold_anything() -> None:
+    logits = np.array([[1.0, 2.0], [-np.inf, 0.0]])
+    loss, gradient = value_and_gradient(lambda x: cross_entropy(x, [0, 9], ignore_index=9), logits)
+    assert loss == pytest.approx(cross_entropy(logits[:1], [0]), rel=1e-14)
+    assert not gradient[1].any()
+
+
+def test_labels_to_ignore_must_be_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"got labels from -100 to 3 .*ignore_index"):
+        cross_entropy(LOGITS, [2, -100, 3])
+    with pytest.raises(ValueError, match="got labels from -1 to 2"):
+        cross_entropy(LOGITS, [2, -100, -1], ignore_index=-100)
+    with pytest.raises(ValueError, match="ignore_index is for integer labels"):
+        cross_entropy(LOGITS, np.eye(4)[LABELS], ignore_index=0)
+
+
+def test_the_mean_over_labels_that_are_all_ignored_is_nan() -> None:
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        loss = cross_entropy(LOGITS, [1, 1, 1], ignore_index=1)
+    assert np.isnan(loss)
+    assert cross_entropy(LOGITS, [1, 1, 1], ignore_index=1, reduction="sum") == 0
+
+
+def test_options_of_no_samples() -> None:
+    for options in (
+        {"weight": np.ones(3)},
+        {"ignore_index": 0},
+        {"reduction": "sum"},
+        {"label_smoothing": 0.1},
+    ):
+        assert cross_entropy(np.zeros((0, 3)), np.zeros(0, int), **options) == 0
+    assert cross_entropy(np.zeros((0, 3)), np.zeros(0, int), reduction="none").shape == (0,)
+
+
+def test_label_smoothing_is_that_of_the_targets() -> None:
+    smoothed = 0.8 * np.eye(4)[LABELS] + 0.05
+    expected = cross_entropy(LOGITS, smoothed)
+    assert cross_entropy(LOGITS, LABELS, label_smoothing=0.2) == pytest.approx(expected, rel=1e-14)
+    one_hot = np.eye(4)[LABELS]
+    assert cross_entropy(LOGITS, one_hot, label_smoothing=0.2) == pytest.approx(expected, rel=1e-14)
+    for share in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match=f"label_smoothing must be between 0 and 1; got {share}"):
+            cross_entropy(LOGITS, LABELS, label_smoothing=share)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -2, 2])
+def test_classes_along_another_axis(axis: int) -> None:
+    moved = np.moveaxis(X, axis, -1)
+    labels = np.random.default_rng(0).integers(0, moved.shape[-1], moved.shape[:-1])
+    rows = np.eye(moved.shape[-1])[labels]
+    for options in ({}, {"reduction": "none"}, {"label_smoothing": 0.1}):
+        expected = cross_entropy(moved, labels, **options)
+        np.testing.assert_allclose(cross_entropy(X, labels, axis=axis, **options), expected, rtol=1e-13)
+        of_rows = cross_entropy(X, np.moveaxis(rows, -1, axis), axis=axis, **options)
+        np.testing.assert_allclose(of_rows, expected, rtol=1e-13)
+    assert F.nll_loss(X, labels, axis=axis) == pytest.approx(F.nll_loss(moved, labels), rel=1e-14)
+
+
+def test_losses_of_classes_along_another_axis_name_the_shapes_that_do_not_fit() -> None:
+    for loss in (cross_entropy, F.nll_loss):
+        with pytest.raises(ValueError, match=r"\(2, 4, 3\) \(axis 1, .*labels of shape \(2, 4\)"):
+            loss(X, np.zeros((2, 3), int), axis=1)
+        with pytest.raises(np.exceptions.AxisError, match="axis 3 is out of bounds"):
+            loss(X, np.zeros((2, 3), int), axis=3)
+
+
+def test_class_weights_that_do_not_fit_are_refused() -> None:
+    for targets in (LABELS, np.eye(4)[LABELS]):
+        with pytest.raises(ValueError, match=r"4 classes need a weight of shape \(4,\); got \(3,\)"):
+            cross_entropy(LOGITS, targets, np.ones(3))
+
+
+def test_all_options_when_jit_replays() -> None:
+    def loss(x: Any, labels: Any) -> Any:
+        return cross_entropy(x, labels, WEIGHTS, -1, label_smoothing=0.1)
+
+    replayed = jit(grad(loss))
+    for labels in ([0, 1, 2], [3, -1, 3], [-1, 2, -1]):
+        np.testing.assert_array_equal(
+            replayed(LOGITS, np.array(labels)), grad(loss)(LOGITS, np.array(labels))
+        )
+    with pytest.raises(ValueError, match="got labels from 0 to 4"):
+        replayed(LOGITS, np.array([0, 4, 1]))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, bool])
@@ -658,6 +1178,28 @@ def test_losses_agree_with_pytorch() -> None:
         (
             binary_cross_entropy_with_logits(LOGITS, targets.numpy()),
             theirs.binary_cross_entropy_with_logits(logits, targets),
+        ),
+        (
+            cross_entropy(LOGITS, LABELS, WEIGHTS, 0, label_smoothing=0.3),
+            theirs.cross_entropy(
+                logits,
+                torch.tensor(LABELS),
+                torch.tensor(WEIGHTS),
+                ignore_index=0,
+                label_smoothing=0.3,
+            ),
+        ),
+        (
+            cross_entropy(LOGITS, targets.numpy(), WEIGHTS, label_smoothing=0.3),
+            theirs.cross_entropy(logits, targets, torch.tensor(WEIGHTS), label_smoothing=0.3),
+        ),
+        (
+            F.kl_div(LOGITS, targets.numpy(), "batchmean"),
+            theirs.kl_div(logits, targets, reduction="batchmean"),
+        ),
+        (
+            F.smooth_l1_loss(LOGITS, targets.numpy(), beta=0.5),
+            theirs.smooth_l1_loss(logits, targets, beta=0.5),
         ),
     ):
         assert ours == pytest.approx(expected.item(), rel=1e-13)

@@ -3,6 +3,7 @@
 A row is a line as a NumPy user writes it, with `x, y, z` for its inputs. Adding an op adds a row here.
 """
 
+import math
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,10 +16,21 @@ import pytest
 from autograd import Tensor, add_at, grad, gradcheck, hessian, jacobian, ops, set_at, vjp
 from autograd.ops import cumulative, decompositions, fourier, indexing
 from autograd.primitives import Op
+from nn import activations, losses
 from nn import functional as F
 
-NAMES = {"np": np, "F": F, "scatter": indexing.scatter, "set_at": set_at, "add_at": add_at}
-NAMES |= {"recurrence": cumulative.recurrence, "cofactors": decompositions.cofactors}
+NAMES = {
+    "np": np,
+    "F": F,
+    "set_at": set_at,
+    "add_at": add_at,
+    "scatter": indexing.scatter,
+    "recurrence": cumulative.recurrence,
+    "cofactors": decompositions.cofactors,
+    "erfc": np.vectorize(math.erfc, otypes=[float]),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "log_softmax": lambda x, axis=-1: x - np.log(np.exp(x).sum(axis, keepdims=True)),
+}
 
 
 def function(text: str, inputs: int) -> Callable[..., Any]:
@@ -273,6 +285,43 @@ PRODUCTS = [
     ((2, 2, 3), (3,)),
     ((3,), (2, 3, 2)),
     ((2, 2, 2, 3), (3, 2)),
+]
+
+ACTIVATIONS = [  # and an interval away from kinks
+    ("F.softsign(x)", -2, 2, "x / (1 + abs(x))"),
+    ("F.erfc(x)", -4, 4, "erfc(x)"),
+    ("F.log_sigmoid(x)", -2, 2, "np.log(sigmoid(x))"),
+    ("F.gelu(x)", -4, 4, "x * erfc(-x / np.sqrt(2)) / 2"),
+    ("F.gelu(x, 'tanh')", -2, 2, "x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))"),
+    ("F.silu(x)", -2, 2, "x * sigmoid(x)"),
+    ("F.mish(x)", -2, 2, "x * np.tanh(np.log(1 + np.exp(x)))"),
+    ("F.leaky_relu(x)", -2, -0.1, "0.01 * x"),
+    ("F.leaky_relu(x, 0.2)", 0.1, 2, "x"),
+    ("F.elu(x)", -2, -0.1, "np.exp(x) - 1"),
+    ("F.elu(x, 1.5)", -2, -0.1, "1.5 * (np.exp(x) - 1)"),
+    ("F.elu(x, 1.5)", 0.1, 2, "x"),
+    ("F.celu(x, 0.5)", -2, -0.1, "0.5 * (np.exp(x / 0.5) - 1)"),
+    ("F.celu(x, 0.5)", 0.1, 2, "x"),
+    ("F.selu(x)", -2, -0.1, "1.7580993408473766 * (np.exp(x) - 1)"),
+    ("F.selu(x)", 0.1, 2, "1.0507009873554805 * x"),
+    ("F.hardtanh(x)", -0.9, 0.9, "x"),
+    ("F.hardtanh(x, 2.5, 3)", -2, 2, "2.5 + 0 * x"),
+    ("F.relu6(x)", 0.1, 5.9, "x"),
+    ("F.relu6(x)", 6.1, 8, "6 + 0 * x"),
+]
+
+HUBER = "np.where(abs(x - y) < 0.7, (x - y) ** 2 / 2, 0.7 * (abs(x - y) - 0.35))"
+LOSSES = [
+    ("mse_loss", "", "((x - y) ** 2).mean()"),
+    ("mse_loss", ", 'none'", "(x - y) ** 2"),
+    ("l1_loss", "", "abs(x - y).mean()"),
+    ("l1_loss", ", 'sum'", "abs(x - y).sum()"),
+    ("huber_loss", ", 'none', 0.7", HUBER),
+    ("huber_loss", "", "np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5).mean()"),
+    ("smooth_l1_loss", ", beta=0.7", f"{HUBER}.mean() / 0.7"),
+    ("smooth_l1_loss", ", beta=0", "abs(x - y).mean()"),
+    ("hinge_loss", "", "np.maximum(1 - x * y, 0).mean()"),
+    ("binary_cross_entropy_with_logits", ", 'sum'", "(np.log(1 + np.exp(x)) - x * y).sum()"),
 ]
 
 AXES = [None, 0, -1, (0, 2), (-1, 0), (0, 1, 2), ()]
@@ -746,6 +795,80 @@ TABLE = [
     row("F.logsumexp(x, axis=-1)", (2, 3), reference="np.log(np.exp(x).sum(-1))"),
     row("F.logsumexp(x, axis=(0, 2))", (2, 3, 2), reference="np.log(np.exp(x).sum((0, 2)))"),
     row("F.logsumexp(x, axis=0, keepdims=True)", (2, 3), reference="np.log(np.exp(x).sum(0))[None]"),
+    *(
+        row(text, s, low=low, high=high, reference=reference)
+        for text, low, high, reference in ACTIVATIONS
+        for s in [(2, 3), (), (0,)]
+    ),
+    row("F.softmin(x)", (2, 3), reference="np.exp(-x) / np.exp(-x).sum(-1, keepdims=True)"),
+    row("F.softmin(x, axis=0)", (2, 3), reference="np.exp(-x) / np.exp(-x).sum(0)"),
+    row("F.glu(x)", (2, 6), reference="x[:, :3] * sigmoid(x[:, 3:])"),
+    row("F.glu(x, axis=-2)", (2, 4, 3), reference="x[:, :2] * sigmoid(x[:, 2:])"),
+    *(row("F.prelu(x, y)", s, (1,), reference="np.where(x > 0, x, y[0] * x)") for s in [(2, 3), (3,), ()]),
+    row("F.prelu(x, y)", (2, 3, 2), (3,), reference="np.where(x > 0, x, y[:, None] * x)"),
+    row("F.prelu(x, y)", (2, 3), (3,), reference="np.where(x > 0, x, y * x)"),
+    row("F.normalize(x)", (2, 3), reference="x / np.sqrt((x * x).sum(-1, keepdims=True))"),
+    row("F.normalize(x, 1, axis=0)", (2, 3), reference="x / abs(x).sum(0)"),
+    row("F.normalize(x, 2.5)", (2, 3), reference="x / (abs(x) ** 2.5).sum(-1, keepdims=True) ** 0.4"),
+    row("F.normalize(x, np.inf, (0, 1))", (2, 3), reference="x / abs(x).max()"),
+    row("F.normalize(x, eps=100.0)", (2, 3), reference="x / 100"),
+    row(
+        "F.layer_norm(x, 3, y, z)",
+        *((2, 3), (3,), (3,)),
+        reference="y * (x - x.mean(1)[:, None]) / np.sqrt(x.var(1)[:, None] + 1e-5) + z",
+    ),
+    row(
+        "F.layer_norm(x, (3, 2), y, eps=0.1)",
+        *((2, 3, 2), (3, 2)),
+        reference="y * (x - x.mean((1, 2))[:, None, None]) / np.sqrt(x.var((1, 2))[:, None, None] + 0.1)",
+    ),
+    row(
+        "F.batch_norm(x, None, None, y, z, training=True)",
+        *((4, 3), (3,), (3,)),
+        reference="y * (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5) + z",
+    ),
+    row(
+        "F.batch_norm(x, None, None, training=True, eps=0.1)",
+        (2, 3, 2),
+        reference="(x - x.mean((0, 2))[:, None]) / np.sqrt(x.var((0, 2))[:, None] + 0.1)",
+    ),
+    row(
+        "F.batch_norm(x, y, z)",
+        *((2, 3), (3,), (3,)),
+        low=[-2, -2, 0.5],
+        reference="(x - y) / np.sqrt(z + 1e-5)",
+    ),
+    row("F.embedding([[0, 2], [2, 2]], x)", (3, 2), reference="x[[[0, 2], [2, 2]]]"),
+    *(
+        row(f"F.{loss}(x, y{options})", (2, 3), (2, 3), reference=reference)
+        for loss, options, reference in LOSSES
+    ),
+    row("F.kl_div(x, y)", (2, 3), (2, 3), low=(-2, 0.1), reference="(y * (np.log(y) - x)).mean()"),
+    row("F.kl_div(x, y, 'batchmean')", (2, 3), (2, 3), low=0.1, reference="(y * (np.log(y) - x)).sum() / 2"),
+    row("F.kl_div(x, y, 'sum', True)", (2, 3), (2, 3), reference="(np.exp(y) * (y - x)).sum()"),
+    row(
+        "F.cross_entropy(x, np.array([[1, 0], [2, 2]]), reduction='none', axis=1)",
+        (2, 3, 2),
+        reference="-log_softmax(x, 1)[[[0, 0], [1, 1]], [[1, 0], [2, 2]], [0, 1]]",
+    ),
+    row(
+        "F.cross_entropy(x, np.array([2, -1, 0]), y, ignore_index=-1, label_smoothing=0.3)",
+        *((3, 3), (3,)),
+        low=[-2, 0.5],
+        reference="-sum(0.7 * y[t] * log_softmax(x)[i, t] + 0.1 * (y * log_softmax(x)[i]).sum()"
+        " for i, t in [(0, 2), (2, 0)]) / (y[0] + y[2])",
+    ),
+    row(
+        "F.cross_entropy(x, y, np.array([1, 2, 3]), label_smoothing=0.3)",
+        *((2, 3), (2, 3)),
+        reference="-(log_softmax(x) * (0.7 * y + 0.1) * [1, 2, 3]).sum() / 2",
+    ),
+    row(
+        "F.nll_loss(x, np.array([2, -1, 0]), y, ignore_index=-1)",
+        *((3, 3), (3,)),
+        low=[-2, 0.5],
+        reference="-(y[2] * x[0, 2] + y[0] * x[2, 0]) / (y[0] + y[2])",
+    ),
 ]
 
 each_row = pytest.mark.parametrize("row", TABLE, ids=str)
@@ -754,7 +877,7 @@ SOURCES = {F.dropout_mask.op}  # random numbers: nothing flows back through them
 
 
 def all_ops() -> set[Any]:
-    modules = [getattr(ops, name) for name in ops.__all__] + [fourier, F]
+    modules = [getattr(ops, name) for name in ops.__all__] + [fourier, F, activations, losses]
     values = [value for module in modules for value in vars(module).values()]
     values += [value for table in values if isinstance(table, dict) for value in table.values()]
     return {value.op for value in values if isinstance(getattr(value, "op", None), Op)}
