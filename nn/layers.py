@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from autograd import Tensor
 from nn import functional, init
+from nn.activations import check_activation
 from nn.module import Module
 
 
@@ -31,7 +33,7 @@ class Linear(Module):
         dtype: Any = np.float32,
     ) -> None:
         if activation is not None:
-            functional.check_activation(activation)
+            check_activation(activation)
         weight = initializer(generator, inputs, outputs).astype(dtype)
         self.weight = Tensor(weight, requires_grad=True, name="weight")
         self.bias = Tensor(np.zeros(outputs, dtype), requires_grad=True, name="bias") if bias else None
@@ -62,6 +64,124 @@ class Dropout(Module):
         return f"Dropout({self.p})"
 
 
+class LayerNorm(Module):
+    """Normalize the last axes, of `normalized_shape`, to mean 0 and variance 1; scale and shift each element.
+
+    Without `elementwise_affine` there is no scale (`weight`) and no shift (`bias`).
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.normalized_shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
+        self.eps = eps
+        self.weight, self.bias = _scale_and_shift(
+            self.normalized_shape, elementwise_affine, elementwise_affine and bias, dtype
+        )
+
+    def forward(self, x: Any) -> Any:
+        return functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def __repr__(self) -> str:
+        return f"LayerNorm({self.normalized_shape})"
+
+
+class BatchNorm1d(Module):
+    """Normalize each channel of x, (N, C) or (N, C, L), to mean 0 and variance 1, then scale and shift it.
+
+    In training, by the mean and variance of the batch, towards which `running_mean` and `running_var` move
+    by `momentum` of the distance; otherwise by these. They are state that is saved, but no parameters. What
+    `functional_call` puts in their place is left as it is. Without `track_running_stats` there are none, and
+    the batch's own are used always; without `affine` there is no scale (`weight`) and no shift (`bias`).
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.eps = eps
+        self.momentum = momentum
+        self.num_features = num_features
+        self.weight, self.bias = _scale_and_shift((num_features,), affine, affine, dtype)
+        self.running_mean = self.running_var = None
+        if track_running_stats:
+            self.running_mean = Tensor(np.zeros(num_features, dtype), name="running_mean")
+            self.running_var = Tensor(np.ones(num_features, dtype), name="running_var")
+
+    def forward(self, x: Any) -> Any:
+        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"BatchNorm1d({self.num_features}) takes inputs of shape (N, {self.num_features}) or "
+                f"(N, {self.num_features}, L) and got {x.shape}"
+            )
+        training = self.training or self.running_mean is None
+        own = self._copied_from or self
+        mean, variance = (
+            getattr(self, name) if not training or getattr(self, name) is getattr(own, name) else None
+            for name in ("running_mean", "running_var")
+        )
+        return functional.batch_norm(
+            x, mean, variance, self.weight, self.bias, training, self.momentum, self.eps
+        )
+
+    def __repr__(self) -> str:
+        return f"BatchNorm1d({self.num_features})"
+
+
+def _scale_and_shift(shape: tuple[int, ...], scale: bool, shift: bool, dtype: Any) -> Any:
+    """Return the parameters that leave everything as it is at first, ones and zeros; None for neither."""
+    return (
+        Tensor(np.ones(shape, dtype), requires_grad=True, name="weight") if scale else None,
+        Tensor(np.zeros(shape, dtype), requires_grad=True, name="bias") if shift else None,
+    )
+
+
+class Embedding(Module):
+    """Look up rows of `weight`, (num_embeddings, embedding_dim), at integers of any shape.
+
+    The weights are standard normal at first. Row `padding_idx` is of zeros, and gets no gradient.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        generator: np.random.Generator,
+        dtype: Any = np.float32,
+    ) -> None:
+        if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
+            raise ValueError(f"padding_idx must lie between 0 and {num_embeddings - 1}; got {padding_idx}")
+        weight = generator.standard_normal((num_embeddings, embedding_dim)).astype(dtype)
+        if padding_idx is not None:
+            weight[padding_idx] = 0
+        self.weight = Tensor(weight, requires_grad=True, name="weight")
+        self.padding_idx = padding_idx
+
+    def forward(self, indices: Any) -> Any:
+        return functional.embedding(indices, self.weight, self.padding_idx)
+
+    def __repr__(self) -> str:
+        count, size = self.weight.shape
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"Embedding({count}, {size}{padding})"
+
+
 class ReLU(Module):
     """Compute max(x, 0)."""
 
@@ -69,11 +189,46 @@ class ReLU(Module):
         return functional.relu(x)
 
 
+class ReLU6(Module):
+    """Compute min(max(x, 0), 6)."""
+
+    def forward(self, x: Any) -> Any:
+        return functional.relu6(x)
+
+
+class SELU(Module):
+    """Compute the elu that leads to outputs of mean 0 and variance 1."""
+
+    def forward(self, x: Any) -> Any:
+        return functional.selu(x)
+
+
+class SiLU(Module):
+    """Compute x sigmoid(x)."""
+
+    def forward(self, x: Any) -> Any:
+        return functional.silu(x)
+
+
+class Mish(Module):
+    """Compute x tanh(softplus(x))."""
+
+    def forward(self, x: Any) -> Any:
+        return functional.mish(x)
+
+
 class Sigmoid(Module):
     """Compute 1 / (1 + exp(-x))."""
 
     def forward(self, x: Any) -> Any:
         return functional.sigmoid(x)
+
+
+class LogSigmoid(Module):
+    """Compute the logarithm of the sigmoid."""
+
+    def forward(self, x: Any) -> Any:
+        return functional.log_sigmoid(x)
 
 
 class Tanh(Module):
@@ -90,24 +245,118 @@ class Softplus(Module):
         return functional.softplus(x)
 
 
+class Softsign(Module):
+    """Compute x / (1 + |x|)."""
+
+    def forward(self, x: Any) -> Any:
+        return functional.softsign(x)
+
+
+@dataclass(eq=False)
+class LeakyReLU(Module):
+    """Compute x where it is positive, and negative_slope x elsewhere."""
+
+    negative_slope: float = 0.01
+
+    def forward(self, x: Any) -> Any:
+        return functional.leaky_relu(x, self.negative_slope)
+
+
+@dataclass(eq=False)
+class ELU(Module):
+    """Compute x where it is positive, and alpha (exp(x) - 1) elsewhere."""
+
+    alpha: float = 1.0
+
+    def forward(self, x: Any) -> Any:
+        return functional.elu(x, self.alpha)
+
+
+@dataclass(eq=False)
+class CELU(Module):
+    """Compute x where it is positive, and alpha (exp(x / alpha) - 1) elsewhere."""
+
+    alpha: float = 1.0
+
+    def forward(self, x: Any) -> Any:
+        return functional.celu(x, self.alpha)
+
+
+@dataclass(eq=False)
+class GELU(Module):
+    """Compute x P(X <= x) for a standard normal X; `approximate` is "none" or "tanh"."""
+
+    approximate: str = "none"
+
+    def forward(self, x: Any) -> Any:
+        return functional.gelu(x, self.approximate)
+
+
+@dataclass(eq=False)
+class Hardtanh(Module):
+    """Limit x to min_val and max_val."""
+
+    min_val: float = -1.0
+    max_val: float = 1.0
+
+    def forward(self, x: Any) -> Any:
+        return functional.hardtanh(x, self.min_val, self.max_val)
+
+
+@dataclass(eq=False)
+class GLU(Module):
+    """Compute a sigmoid(b), a and b the halves of x along an axis."""
+
+    axis: int = -1
+
+    def forward(self, x: Any) -> Any:
+        return functional.glu(x, self.axis)
+
+
+@dataclass(eq=False)
 class Softmax(Module):
     """Compute exp(x) / sum(exp(x)) along an axis."""
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+    axis: int | tuple[int, ...] = -1
 
     def forward(self, x: Any) -> Any:
         return functional.softmax(x, self.axis)
 
 
+@dataclass(eq=False)
+class Softmin(Module):
+    """Compute the softmax of -x along an axis."""
+
+    axis: int | tuple[int, ...] = -1
+
+    def forward(self, x: Any) -> Any:
+        return functional.softmin(x, self.axis)
+
+
+@dataclass(eq=False)
 class LogSoftmax(Module):
     """Compute the logarithm of the softmax along an axis."""
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+    axis: int | tuple[int, ...] = -1
 
     def forward(self, x: Any) -> Any:
         return functional.log_softmax(x, self.axis)
+
+
+class PReLU(Module):
+    """Compute x where it is positive, and weight x elsewhere: `weight` is learnt, for all or each channel.
+
+    With num_parameters > 1, axis 1 of x is that of the channels.
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = np.float32) -> None:
+        self.weight = Tensor(np.full(num_parameters, init, dtype), requires_grad=True, name="weight")
+
+    def forward(self, x: Any) -> Any:
+        return functional.prelu(x, self.weight)
+
+    def __repr__(self) -> str:
+        return f"PReLU({self.weight.size})"
 
 
 class Sequential(Module):
@@ -141,7 +390,7 @@ class MLP(Sequential):
     ) -> None:
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"an MLP needs at least two sizes, all positive; got {list(sizes)}")
-        functional.check_activation(activation)
+        check_activation(activation)
         functional.check_probability(dropout)
         initializer = init.FOR_ACTIVATION[activation]
         options: dict[str, Any] = {"generator": generator, "dtype": dtype}

@@ -147,7 +147,8 @@ def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any) -> 
 
     Names are those of `named_parameters`; what is not named stays the module's. The module is left
     as it is, so `grad(lambda params: loss(functional_call(module, params, x)))` differentiates a
-    network as a function of its parameters.
+    network as a function of its parameters. (Running statistics that are the module's own move in
+    training, as in any call.)
     """
     own = dict(module.named_state())
     unknown = [name for name in params if name not in own]
@@ -175,5 +176,5 @@ def _copy_with(module: Module, given: Mapping[int, Tensor]) -> Any:
         for key, part in _parts(original):
             members[key] = replaced(part)
         if isinstance(original, Module):
-            result._copied_from = original  # for the names of its parts in a picture
+            result._copied_from = original._copied_from or original  # for the names of its parts in a picture
     return copies[id(module)]
