@@ -1,6 +1,7 @@
 """Reverse-mode automatic differentiation of NumPy programs on a recorded graph."""
 
 from autograd import ops as ops
+from autograd.debugging import debug
 from autograd.drawing import draw_graph
 from autograd.gradcheck import GradcheckError, gradcheck
 from autograd.ops.indexing import add_at, set_at
@@ -24,6 +25,7 @@ __all__ = [
     "Tensor",
     "add_at",
     "callback",
+    "debug",
     "draw_graph",
     "each",
     "grad",

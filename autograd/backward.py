@@ -48,10 +48,11 @@ def backward(
         )
     keep_all = retain_graph or create_graph
     gradients = backpropagate([(tensor, gradient)], None, retain_graph, create_graph, keep_all)
-    tracer = mode().tracer
+    now = mode()
+    observer = now.tracer or now.debugger
     for node, value in gradients.items():
-        if tracer is not None:
-            tracer.differentiate(node)
+        if observer is not None:
+            observer.differentiate(node)
         if node.grad is not None:
             value = (node.grad if create_graph else node.grad._array) + value
         node.grad = value if type(value) is Tensor else Tensor(value)
@@ -264,7 +265,7 @@ def _walk(
                 ) and not by_rows:
                     gradient = _fitted(gradient, data.shape, data.dtype, record)
             except Exception as error:
-                error.add_note(f"in the gradient of {op.name} of {describe(inputs, params)}")  # type: ignore[union-attr]
+                error.add_note(f"in the gradient of {op.name} of {describe(inputs, params)}{_made(op)}")  # type: ignore[union-attr]
                 raise
             before = gradients.get(x)
             if before is None:
@@ -331,7 +332,7 @@ def _for_rows(op: Any, rule: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) 
 def _freed(node: Tensor) -> str:
     return (
         f"the graph of {node._label()} was freed by an earlier backward(); "
-        "pass retain_graph=True to the earlier one to go through it again"
+        f"pass retain_graph=True to the earlier one to go through it again{_made(node.op)}"
     )
 
 
@@ -339,8 +340,13 @@ def _changed(x: Tensor, op: Any) -> str:
     return (
         f"{x._label()} was changed after {op.name!r} had used it (by an optimizer step, load_state_dict "
         "or an assignment to .data), so the gradient would be wrong; call backward() before the change, or "
-        "compute the output again"
+        f"compute the output again{_made(op)}"
     )
+
+
+def _made(op: Any) -> str:
+    """Say where the program made an op, which one that was recorded in `debug()` knows."""
+    return f"\nmade at {op.line}" if op is not None and op.line else ""
 
 
 def sum_to(gradient: Any, shape: tuple[int, ...]) -> Any:

@@ -18,7 +18,8 @@ from autograd.tracing import needed_value
 class Op:
     """What an operation is: its name, its forward function, and one gradient rule per input."""
 
-    __slots__ = ("name", "forward", "rules", "elementwise", "last", "keywords")
+    # Ops that are recorded in `debug()` are copies that know the `line` of the program that made them.
+    __slots__ = ("name", "forward", "rules", "elementwise", "last", "keywords", "line")
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Op:
         self.rules = rules
         self.elementwise = elementwise
         self.last = last
+        self.line: str | None = None
         # NumPy's own functions have more keywords than their rules know; other functions, no less.
         own = (
             () if (getattr(forward, "__module__", None) or "").startswith("numpy") else _keyword_only(forward)
@@ -280,7 +282,7 @@ def _general(op: Op) -> Callable[..., Any]:
     arity = None if source or type(op.rules) is each else len(op.rules)
 
     def apply(*inputs: Any, **params: Any) -> Any:
-        paused, tracer = mode() if modes else ORDINARY
+        paused, tracer, debugger = mode() if modes else ORDINARY
         tracked = False
         values: list[Any] = []
         constants = 0
@@ -302,13 +304,19 @@ def _general(op: Op) -> Callable[..., Any]:
                 "one rule per array, None where there is no gradient"
             )
         try:
-            value = forward(*values, **params) if tracer is None else _traced(op, values, params)
+            if tracer is not None:
+                value = _traced(op, values, params)
+            elif debugger is not None:
+                value = debugger.compute(forward, values, params)
+            else:
+                value = forward(*values, **params)
         except Exception as error:
             raise _explained(error, op, inputs, params) from None
         recorded = (tracked or source) and not paused
         if constants:
             inputs = tuple(x if type(x) is Tensor else v for x, v in zip(inputs, values, strict=True))
-        return _result(op, value, inputs, params, tracked and recorded, recorded)
+        made_by = op if debugger is None else debugger.examine(op, inputs, params, value)
+        return _result(made_by, value, inputs, params, tracked and recorded, recorded)
 
     return apply
 

@@ -22,6 +22,8 @@ class Mode(NamedTuple):
     """Whether no graph is recorded."""
     tracer: Any = None
     """What writes down the calls of NumPy's functions, for `jit`."""
+    debugger: Any = None
+    """What looks at each op, in `debug()`."""
 
 
 ORDINARY = Mode()

@@ -59,6 +59,8 @@ class Jitted:
         key = _signature((args, kwargs) if kwargs else args, arrays)
         if key is None or (modes and mode().tracer is not None):
             return self.function(*args, **kwargs)
+        if modes and (debugger := mode().debugger) is not None:
+            return debugger.call(self.function, args, kwargs)
         program = self.programs.get(key)
         if program is None or not program.fits():
             return self._record(key, args, kwargs)

@@ -16,7 +16,13 @@ FLOORS = [
     {"autograd.backend", "autograd.compiler"},
     {"autograd.tensor"},
     {"autograd.primitives"},
-    {"autograd.backward", "autograd.ops.elementwise", "autograd.ops.indexing", "autograd.ops.constants"},
+    {
+        "autograd.backward",
+        "autograd.debugging",
+        "autograd.ops.constants",
+        "autograd.ops.elementwise",
+        "autograd.ops.indexing",
+    },
     {"autograd.ops.reductions", "autograd.ops.linear_algebra", "autograd.ops.special"},
     {
         "autograd.ops.cumulative",
