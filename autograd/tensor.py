@@ -185,6 +185,16 @@ class Tensor:
     def __complex__(self) -> complex:
         return complex(self._leave("complex()", "use t.item()").item())
 
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._leave("round()", "use round(t.item())").item(), digits)
+
+    def __trunc__(self) -> int:
+        return int(self._leave("trunc()", "use t.item()").item())
+
+    def tolist(self) -> Any:
+        """Return the values as nested lists of Python numbers."""
+        return self._leave("tolist()", "use t.numpy().tolist()").tolist()
+
     def __bool__(self) -> bool:
         return bool(self._array)
 
