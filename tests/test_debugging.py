@@ -38,6 +38,9 @@ from tests.test_ops import Row, each_row
 
 X = np.array([0.5, 1.0, 2.0])
 
+# Its keyword has the name of a parameter that code of ours might have, too.
+scaled = primitive(lambda a, *, x: a * x, lambda g, y, a, *, x: g * x, name="scaled")
+
 
 @pytest.fixture(autouse=True)
 def debugging_is_left_off() -> Iterator[None]:
@@ -130,6 +133,8 @@ def test_every_message_has_a_cure(op: str) -> None:
         lambda x: np.minimum(x, np.inf),
         lambda x: np.exp(-np.inf * np.ones(3)) + x,
         lambda x: x + np.array([np.nan, 0.0, 0.0]),
+        lambda x: scaled(x, x=np.inf),
+        lambda x: scaled(x, x=np.nan),
     ],
 )
 def test_what_the_user_has_put_in_is_not_reported(compute: Any) -> None:
@@ -179,6 +184,21 @@ def test_nan_of_an_op_that_where_hides() -> None:
             y.backward()
 
 
+def test_nan_of_an_input_that_where_hides_is_found_in_the_gradient() -> None:
+    x = leaf(1.0, np.nan)
+    with debug():
+        y = np.where(np.isnan(x), 0, x**2).sum()
+        with pytest.raises(
+            FloatingPointError, match=r"gradient of 'square' by input 0, .* and 1 NaN, is nan"
+        ):
+            y.backward()
+
+
+def test_keywords_of_any_name_reach_the_rules() -> None:
+    with debug():
+        same(jacobian(lambda a: scaled(a, x=2.0))(X), 2 * np.eye(3))
+
+
 def test_the_gradient_is_found_in_rows_and_in_transforms() -> None:
     for transform in (grad, jacobian, hessian, lambda f: lambda a: vjp(f, a)[1](1.0)):
         with pytest.raises(FloatingPointError, match="the gradient of 'sqrt'"), debug():
@@ -195,6 +215,18 @@ def test_a_second_derivative_that_becomes_infinite_is_that_of_the_line() -> None
     with pytest.raises(FloatingPointError, match="the gradient of 'power'") as caught, debug():
         hessian(f)(np.array([0.0, 1.0]))
     assert f"\nmade at {here}return (z**1.5).sum() (its gradient)\n" in str(caught.value)
+
+
+def test_the_gradient_of_a_gradient_belongs_to_the_line_as_its_gradient() -> None:
+    x = leaf(2.0)
+    with debug():
+        here = this_line(1)
+        y = np.exp(x)
+        for _ in range(3):
+            x.grad = None
+            y.backward(create_graph=True)
+            y = x.grad
+    assert y.op.line == f"{here}y = np.exp(x) (its gradient)"
 
 
 def test_a_gradient_that_last_makes_infinite_is_found() -> None:
@@ -570,6 +602,20 @@ def test_debug_in_a_function_that_jit_records_is_refused() -> None:
         f(X)
     with debug():
         np.testing.assert_array_equal(f(X), 2 * X)
+
+
+def test_debug_within_a_function_of_jit_that_runs_in_debug_changes_nothing() -> None:
+    w = leaf(2.0)
+
+    @jit
+    @debug()
+    def f(x: Any) -> None:
+        (w * x).sum().backward()
+
+    with debug():
+        f(np.array([3.0]))
+        f(np.array([3.0]))
+    np.testing.assert_array_equal(w.grad.data, [3])
 
 
 # ------------------------------------------------------------------------------------- the context
