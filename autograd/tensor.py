@@ -185,9 +185,6 @@ class Tensor:
     def __complex__(self) -> complex:
         return complex(self._leave("complex()", "use t.item()").item())
 
-    def __round__(self, digits: int | None = None) -> Any:
-        return round(self._leave("round()", "use round(t.item())").item(), digits)
-
     def __trunc__(self) -> int:
         return int(self._leave("trunc()", "use t.item()").item())
 
