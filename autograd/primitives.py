@@ -108,7 +108,7 @@ def primitive(
     elif len(rules) == 2 and not op.keywords:
         apply = _binary(op)
     else:
-        apply = _general(op)
+        apply = as_function(op)
     apply.__name__ = apply.__qualname__ = op.name
     apply.__doc__ = function.__doc__
     apply.op = op  # type: ignore[attr-defined]
@@ -185,7 +185,7 @@ _NUMBERS = (float, int, bool, complex)
 
 def _unary(op: Op) -> Callable[..., Any]:
     forward = op.forward
-    general = _general(op)
+    general = as_function(op)
 
     def apply(x: Any) -> Any:
         if modes:
@@ -218,7 +218,7 @@ def _unary(op: Op) -> Callable[..., Any]:
 
 def _unary_with_keywords(op: Op) -> Callable[..., Any]:
     forward = op.forward
-    general = _general(op)
+    general = as_function(op)
 
     def apply(x: Any, /, *others: Any, **params: Any) -> Any:
         if modes or others or type(x) is not Tensor:
@@ -234,7 +234,7 @@ def _unary_with_keywords(op: Op) -> Callable[..., Any]:
 
 def _binary(op: Op) -> Callable[..., Any]:
     forward = op.forward
-    general = _general(op)
+    general = as_function(op)
 
     def apply(a: Any, b: Any) -> Any:
         if modes:
@@ -276,7 +276,8 @@ def _binary(op: Op) -> Callable[..., Any]:
     return apply
 
 
-def _general(op: Op) -> Callable[..., Any]:
+def as_function(op: Op) -> Callable[..., Any]:
+    """Return the function that applies an op to any number of inputs."""
     forward = op.forward
     source = not op.rules
     arity = None if source or type(op.rules) is each else len(op.rules)
