@@ -3,7 +3,7 @@
 from autograd import ops as ops
 from autograd.debugging import debug
 from autograd.drawing import draw_graph
-from autograd.gradcheck import GradcheckError, gradcheck
+from autograd.gradcheck import GradcheckError, GradcheckReport, gradcheck
 from autograd.ops.indexing import add_at, set_at
 from autograd.ops.linear_algebra import matmul
 from autograd.primitives import each, primitive
@@ -22,6 +22,7 @@ from autograd.transforms import (
 
 __all__ = [
     "GradcheckError",
+    "GradcheckReport",
     "Tensor",
     "add_at",
     "callback",

@@ -1,22 +1,55 @@
-"""Gradients held against central differences."""
+"""The check of gradients: what is checked, and what comes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from autograd.backend import Array
-from autograd.recording import no_grad
-from autograd.tensor import ArrayLike, Tensor
-from autograd.transforms import vjp
-from autograd.trees import flatten, map_tree, rebuild
+from autograd.diagnosis import explain
+from autograd.differences import Tolerances, check, dtype_of, in_double
+from autograd.primitives import primitive
+from autograd.recording import next_order
+from autograd.tensor import Tensor
+from autograd.trees import flatten, rebuild
+
+IN_DOUBLE = {"float16": "float64", "float32": "float64", "complex64": "complex128"}
 
 
 class GradcheckError(AssertionError):
-    """A gradient that central differences contradict."""
+    """A gradient that has not passed the check; `verdict` is wrong, kink, noisy or random."""
+
+    @property
+    def verdict(self) -> str:
+        return str(self).partition(":")[0]
+
+
+@dataclass(frozen=True, repr=False)
+class GradcheckReport:
+    """What was checked, and found right."""
+
+    order: int
+    """Up to which order of derivative."""
+    mode: str
+    """Derivatives were by single "elements" or along random "directions"."""
+    compared: int
+    """How many derivatives there were."""
+    elements: int
+    """How many elements the arguments have."""
+    notes: tuple[str, ...]
+    verdict = "right"
+
+    def __repr__(self) -> str:
+        orders = "1 order" if self.order == 1 else f"{self.order} orders"
+        plural = "" if self.compared == 1 else "s"
+        how = f"{self.compared:,} derivative{plural} by single elements"
+        if self.mode == "directions":
+            how = f"along {self.compared:,} random direction{plural} of {self.elements:,} elements"
+        return "; ".join([f"right: {orders}, {how}", *self.notes])
 
 
 def gradcheck(
@@ -26,88 +59,102 @@ def gradcheck(
     eps: float = 1e-6,
     rtol: float = 1e-5,
     atol: float = 1e-6,
-) -> bool:
-    """Check the gradient of f by every element of every input; return True, or raise GradcheckError.
+    directions: int | None = None,
+) -> GradcheckReport:
+    """Check the gradient of f by all inputs; return a report, or raise GradcheckError with a verdict.
 
-    Inputs are arrays, or nested lists, tuples and dicts of arrays; they are taken in float64 and left
-    as they are. Outputs of any shape are weighted by fixed random numbers and summed. An element x
-    is right when |ours - numeric| <= atol + rtol |numeric| with numeric the central difference
-    over x ± eps max(1, |x|). `order=2` checks the gradient's own gradient too, and so on.
-    The error names the argument, the index of the worst element, both values and the relative error.
+    Inputs are arrays, real or complex, or nested lists, tuples and dicts of arrays; they are taken in
+    float64 (complex128) and left as they are. If f is a Module, all its parameters are checked, by
+    name, with those inputs that are floating-point. Outputs of any shape are weighted by fixed random
+    numbers and summed. `order=2` checks the gradient's own gradient too, and so on.
+
+    A derivative is right when |analytic - numeric| <= atol + rtol |numeric| with numeric the central
+    difference over x ± eps max(1, |x|). Derivatives are by every element, or along so many
+    random `directions` in each array; along 10 where there are more than 1000 elements in all.
+
+    The verdicts: "wrong", naming the first op whose own rule is off on what it was given; "kink", where
+    one-sided differences disagree; "noisy", where f cannot be resolved in such steps, and the order of
+    Taylor's remainder does not decide either; "random", when two evaluations of f differ.
     """
-    arrays = map_tree(_float64, inputs)
-    _check(f, arrays, _paths(f, arrays), 1, order, (eps, rtol, atol))
-    return True
+    __tracebackhide__ = True
+    if order < 1 or not eps > 0 or (directions is not None and directions < 1):
+        raise ValueError(
+            f"gradcheck needs order >= 1, eps > 0 and directions >= 1, and was given order={order}, "
+            f"eps={eps}, directions={directions}"
+        )
+    subject = _Subject(f, inputs)
+    tolerances = Tolerances(eps, rtol, atol)
+    with subject.restored():
+        result = check(subject, subject.arrays, subject.names, order, tolerances, directions)
+        if result.verdict == "right":
+            return GradcheckReport(
+                order,
+                "elements" if result.directions is None else "directions",
+                result.compared,
+                sum(array.size for array in subject.arrays),
+                (*subject.notes, *result.notes),
+            )
+        message = explain(subject, subject.arrays, result, tolerances)
+    raise GradcheckError(message)
 
 
-def _float64(value: ArrayLike) -> Array:
-    array = value.data if type(value) is Tensor else np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"gradcheck needs inputs of real numbers, and one has dtype {array.dtype}")
-    return array.astype(np.float64)
+class _Subject:
+    """A function, or a module and its parameters, as a function of a list of arrays."""
+
+    def __init__(self, f: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
+        self.f = f
+        self.inputs = inputs
+        named_parameters = getattr(f, "named_parameters", None)
+        parameters: dict[str, Tensor] = dict(named_parameters()) if named_parameters else {}
+        self.parameters = list(parameters.values())
+        self.state = [x for _, x in f.named_state()] if hasattr(f, "named_state") else self.parameters
+        self.leaves = flatten(inputs)
+        paths = _paths(getattr(f, "forward", f), inputs)
+        self.places = [
+            place
+            for place, leaf in enumerate(self.leaves)
+            if not named_parameters or dtype_of(leaf).kind in "fc"
+        ]
+        checked = [*self.parameters, *(self.leaves[place] for place in self.places)]
+        self.names = [f"parameter {name!r}" for name in parameters] + [paths[i] for i in self.places]
+        for value in checked:
+            if dtype_of(value).kind not in "fiuc":
+                raise TypeError(f"gradcheck needs inputs of numbers, and one has dtype {dtype_of(value)}")
+        self.arrays = [in_double(value) for value in checked]
+        low = {str(dtype_of(value)) for value in checked} & IN_DOUBLE.keys()
+        self.notes = [f"{dtype} inputs were checked in {IN_DOUBLE[dtype]}" for dtype in sorted(low)]
+
+    def __call__(self, *values: Tensor) -> Any:
+        leaves = list(self.leaves)
+        for place, value in zip(self.places, values[len(self.parameters) :], strict=True):
+            leaves[place] = value
+        own = list(zip(self.parameters, values, strict=False))
+        for parameter, value in own:  # a leaf as ever, for modules that look for their parameters
+            parameter._array, parameter._tracked, parameter.order = value.data, True, next_order()
+            parameter.op, parameter.inputs, parameter.params = None, (), None
+        output = self.f(*rebuild(self.inputs, iter(leaves)))
+        for parameter, value in own:
+            if value.requires_grad:
+                parameter.op, parameter.inputs = _parameter.op, (value,)  # type: ignore[attr-defined]
+        return output
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Return a context on leaving which all tensors of the module are what they were on entering."""
+        before = [{slot: getattr(x, slot) for slot in Tensor.__slots__} for x in self.state]
+        contents = [x._array.copy() for x in self.state]
+        try:
+            yield
+        finally:
+            for tensor, slots, content in zip(self.state, before, contents, strict=True):
+                for slot, value in slots.items():
+                    setattr(tensor, slot, value)
+                if not np.array_equal(tensor._array, content, equal_nan=True):
+                    tensor._array[...] = content
 
 
-def _check(
-    f: Callable[..., Any],
-    inputs: tuple[Any, ...],
-    names: list[str],
-    degree: int,
-    order: int,
-    tolerances: tuple[float, float, float],
-) -> None:
-    eps, rtol, atol = tolerances
-    output, product = vjp(f, *inputs)
-    generator = np.random.default_rng(degree)
-    weights = map_tree(lambda leaf: generator.uniform(0.5, 1.5, np.shape(leaf)), output)
-    ours = flatten(product(weights))
-    for number, name in enumerate(names):
-        numeric = _differences(f, inputs, number, flatten(weights), eps)
-        _compare(ours[number], numeric, f"derivative {degree} by {name}", rtol, atol)
-    if degree < order:
-
-        def gradient(*values: Any) -> Any:
-            return vjp(f, *values[:-1])[1](values[-1])
-
-        extended = [f"cotangent{number}" for number, _ in enumerate(flatten(weights))]
-        _check(gradient, (*inputs, weights), names + extended, degree + 1, order, tolerances)
-
-
-def _differences(f: Callable[..., Any], inputs: Any, number: int, weights: list[Array], eps: float) -> Array:
-    """Return the central differences of the weighted outputs by the elements of one input."""
-    leaves = [leaf.copy() for leaf in flatten(inputs)]
-    x = leaves[number]
-    result = np.zeros(x.shape)
-
-    def outputs() -> list[Array]:
-        with no_grad():
-            values = f(*rebuild(inputs, iter([Tensor(leaf.copy()) for leaf in leaves])))
-        return [np.asarray(value) for value in flatten(values)]
-
-    for index in np.ndindex(x.shape):
-        centre = x[index]
-        step = eps * max(1.0, abs(centre))
-        x[index] = above = centre + step
-        high = outputs()
-        x[index] = below = centre - step
-        low = outputs()
-        x[index] = centre
-        change = sum(float(np.sum(weight * (a - b))) for weight, a, b in zip(weights, high, low, strict=True))
-        result[index] = change / (above - below)
-    return result
-
-
-def _compare(ours: Array, numeric: Array, what: str, rtol: float, atol: float) -> None:
-    error = np.abs(ours - numeric)
-    wrong = ~(error <= atol + rtol * np.abs(numeric))
-    if not wrong.any():
-        return
-    relative = error / np.maximum(np.abs(ours), np.abs(numeric)).clip(1e-300)
-    worst = np.unravel_index(np.argmax(np.where(np.isnan(relative), np.inf, relative) * wrong), wrong.shape)
-    raise GradcheckError(
-        f"{what} is wrong at index {tuple(map(int, worst))}: the graph gives {ours[worst]:.8g}, "
-        f"central differences {numeric[worst]:.8g}, relative error {relative[worst]:.2g} "
-        f"({wrong.sum()} of {wrong.size} elements differ)"
-    )
+# Once a module has computed with its parameters, this links them to the values that they stood for.
+_parameter = primitive(lambda x: x, lambda g, y, x: g, name="parameter")
 
 
 def _paths(f: Callable[..., Any], inputs: tuple[Any, ...]) -> list[str]:

@@ -33,8 +33,9 @@ FLOORS = [
     {"autograd.ops.joining", "autograd.ops.fourier"},
     {"autograd.ops"},
     {"autograd.transforms"},
-    {"autograd.replay"},
-    {"autograd.drawing", "autograd.gradcheck"},
+    {"autograd.replay", "autograd.differences"},
+    {"autograd.drawing", "autograd.diagnosis"},
+    {"autograd.gradcheck"},
     {"autograd"},
     {"autograd.__main__"},
     {
