@@ -1,6 +1,7 @@
 """Reverse-mode automatic differentiation of NumPy programs on a recorded graph."""
 
 from autograd import ops as ops
+from autograd.checkpointing import checkpoint
 from autograd.debugging import debug
 from autograd.drawing import draw_graph
 from autograd.gradcheck import GradcheckError, GradcheckReport, gradcheck
@@ -11,11 +12,14 @@ from autograd.recording import callback, no_grad, record_call
 from autograd.replay import jit
 from autograd.tensor import Tensor
 from autograd.transforms import (
+    elementwise_grad,
     grad,
     hessian,
     hvp,
     jacobian,
     jvp,
+    make_hvp,
+    stop_gradient,
     value_and_grad,
     vjp,
 )
@@ -26,9 +30,11 @@ __all__ = [
     "Tensor",
     "add_at",
     "callback",
+    "checkpoint",
     "debug",
     "draw_graph",
     "each",
+    "elementwise_grad",
     "grad",
     "gradcheck",
     "hessian",
@@ -36,11 +42,13 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "make_hvp",
     "matmul",
     "no_grad",
     "primitive",
     "record_call",
     "set_at",
+    "stop_gradient",
     "value_and_grad",
     "vjp",
 ]

@@ -129,9 +129,10 @@ def backpropagate(
     wanted = path.wanted if path else None
     if create_graph:
         recorded(_walk, gradients, targets, wanted, True, True, keep_all)
+        recorded(_conjugate, gradients)
     else:
         _walk(gradients, targets, wanted, False, retain_graph, keep_all)
-    _conjugate(gradients)
+        _conjugate(gradients)
     return gradients
 
 
@@ -244,7 +245,7 @@ def _walk(
             if type(x) is not Tensor:
                 continue
             if x.order > order:
-                raise RuntimeError(_changed(x, op))
+                raise RuntimeError(changed(x, op.name, op))  # type: ignore[union-attr]
             if rule is None or not (x._tracked if wanted is None else x in wanted):
                 continue
             try:
@@ -336,9 +337,10 @@ def _freed(node: Tensor) -> str:
     )
 
 
-def _changed(x: Tensor, op: Any) -> str:
+def changed(x: Tensor, name: str, op: Any = None) -> str:
+    """Tell that x is younger than an op that has used it: what it was computed with is gone."""
     return (
-        f"{x._label()} was changed after {op.name!r} had used it (by an optimizer step, load_state_dict "
+        f"{x._label()} was changed after {name!r} had used it (by an optimizer step, load_state_dict "
         "or an assignment to .data), so the gradient would be wrong; call backward() before the change, or "
         f"compute the output again{_made(op)}"
     )

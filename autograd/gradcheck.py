@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from autograd.differences import Tolerances, check, dtype_of, in_double
 from autograd.primitives import primitive
 from autograd.recording import next_order
 from autograd.tensor import Tensor
-from autograd.trees import flatten, rebuild
+from autograd.trees import argument_paths, flatten, rebuild
 
 IN_DOUBLE = {"float16": "float64", "float32": "float64", "complex64": "complex128"}
 
@@ -109,7 +108,7 @@ class _Subject:
         self.parameters = list(parameters.values())
         self.state = [x for _, x in f.named_state()] if hasattr(f, "named_state") else self.parameters
         self.leaves = flatten(inputs)
-        paths = _paths(getattr(f, "forward", f), inputs)
+        paths = [path for leaf in argument_paths(getattr(f, "forward", f), inputs) for path in leaf]
         self.places = [
             place
             for place, leaf in enumerate(self.leaves)
@@ -155,24 +154,3 @@ class _Subject:
 
 # Once a module has computed with its parameters, this links them to the values that they stood for.
 _parameter = primitive(lambda x: x, lambda g, y, x: g, name="parameter")
-
-
-def _paths(f: Callable[..., Any], inputs: tuple[Any, ...]) -> list[str]:
-    """Name every leaf of the inputs, e.g. "argument 0 ('params')['weights'][1]"."""
-    try:
-        known = list(signature(f).bind(*inputs).arguments)
-    except (TypeError, ValueError):
-        known = []
-    paths = []
-    for number, tree in enumerate(inputs):
-        name = f" ({known[number]!r})" if number < len(known) else ""
-        paths += [f"argument {number}{name}{path}" for path in _branches(tree)]
-    return paths
-
-
-def _branches(tree: Any) -> list[str]:
-    if isinstance(tree, dict):
-        return [f"[{key!r}]{path}" for key, branch in tree.items() for path in _branches(branch)]
-    if isinstance(tree, (list, tuple)):
-        return [f"[{i}]{path}" for i, branch in enumerate(tree) for path in _branches(branch)]
-    return [""]

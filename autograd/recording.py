@@ -37,22 +37,38 @@ def mode() -> Mode:
     return modes.get(get_ident(), ORDINARY)
 
 
+contexts: dict[int, list[dict[str, Any]]] = {}  # what changes the mode of these threads, latest last
+
+
 @contextmanager
 def changed_mode(**changes: Any) -> Iterator[None]:
-    """Change the mode of this thread, and change it back on leaving."""
-    before = mode()
-    _enter(before._replace(**changes))
+    """Change the mode of this thread, and take the change back on leaving.
+
+    A generator may be left in the middle, so that contexts end in another order than they began, or in
+    another thread: each takes back its own change.
+    """
+    thread = get_ident()
+    contexts.setdefault(thread, []).append(changes)
+    _enter(thread)
     try:
         yield
     finally:
-        _enter(before)
+        active = contexts[thread]
+        del active[next(i for i in range(len(active) - 1, -1, -1) if active[i] is changes)]
+        if not active:
+            del contexts[thread]
+        _enter(thread)
 
 
-def _enter(mode: Mode) -> None:
+def _enter(thread: int) -> None:
+    """Give a thread the mode that the contexts it is in make."""
+    mode = ORDINARY
+    for changes in contexts.get(thread, ()):
+        mode = mode._replace(**changes)
     if mode == ORDINARY:
-        modes.pop(get_ident(), None)
+        modes.pop(thread, None)
     else:
-        modes[get_ident()] = mode
+        modes[thread] = mode
 
 
 def is_recording() -> bool:
@@ -74,8 +90,40 @@ def recorded(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def no_grad() -> Any:
-    """Return a context (or decorator, `@no_grad()`) in which this thread records no graph."""
+    """Return a context (or decorator, `@no_grad()`) in which this thread records no graph.
+
+    A generator that yields inside of it takes whoever consumes it along until it goes on, as in PyTorch.
+    """
     return recording(False)
+
+
+# The bit generators that ops of a thread have drawn from, with the state of each before, for every
+# `watched_draws` that it is in: mostly empty.
+watches: dict[int, tuple[dict[Any, Any], ...]] = {}
+
+
+@contextmanager
+def watched_draws() -> Iterator[dict[Any, Any]]:
+    """Collect the bit generators that ops of this thread draw from, and the state of each before that."""
+    thread = get_ident()
+    before = watches.get(thread, ())
+    states: dict[Any, Any] = {}
+    watches[thread] = (*before, states)
+    try:
+        yield states
+    finally:
+        watches[thread] = before
+        if not before:
+            del watches[thread]
+
+
+def note_draw(params: dict[str, Any]) -> None:
+    """Note the states of the generators among an op's parameters, which it is about to draw from."""
+    for states in watches.get(get_ident(), ()):
+        for value in params.values():
+            bits = getattr(value, "bit_generator", None)
+            if bits is not None and bits not in states:
+                states[bits] = bits.state
 
 
 def callback(function: Callable[..., None], *arrays: Any) -> None:

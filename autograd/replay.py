@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
-from inspect import signature
 from itertools import zip_longest
 from threading import Lock
 from types import MethodType
@@ -17,7 +16,7 @@ from autograd.compiler import Plan, Writer, common, live, steps_of
 from autograd.recording import changed_mode, is_recording, mode, modes, next_order
 from autograd.tensor import Tensor
 from autograd.tracing import Array, TracedArray, Tracer, Variable, is_unchanged, needed_value
-from autograd.trees import flatten, rebuild
+from autograd.trees import field_names, flatten, parameter_names, rebuild
 
 PROGRAMS = 16  # that a function keeps, the latest
 
@@ -25,11 +24,11 @@ PROGRAMS = 16  # that a function keeps, the latest
 def jit(function: Callable[..., Any]) -> Jitted:
     """Return `function` as one that records its NumPy calls once, and then replays them from a flat list.
 
-    Arguments may be arrays, Tensors, and lists, tuples and dicts of them; a result is what `function`
-    returns, Tensors without their graph. Gradients are taken inside: `jit(grad(f))`, or a whole training
-    step with `backward()` and an optimizer's `step()`. Each combination of shapes and dtypes is recorded by
-    itself, and so is each value of an argument that is no array: give a number that changes as an array,
-    e.g. `np.float32(x)`.
+    Arguments may be arrays, Tensors, and lists, tuples, dicts and dataclasses of them; a result is what
+    `function` returns, Tensors without their graph. Gradients are taken inside: `jit(grad(f))`, or a whole
+    training step with `backward()` and an optimizer's `step()`. Each combination of shapes and dtypes is
+    recorded by itself, and so is each value of an argument that is no array: give a number that changes as an
+    array, e.g. `np.float32(x)`.
 
     Arrays and tensors from outside are used by reference, so what optimizers do to parameters is seen;
     dropout draws afresh. Any other Python code runs at the recording alone: what depends on values
@@ -104,6 +103,9 @@ def _signature(tree: Any, arrays: list[Array]) -> Any:
     if isinstance(tree, dict):
         key = _signature(tuple(tree.values()), arrays)
         return None if key is None else (kind, tuple(tree), key)
+    if (names := field_names(tree.__class__)) is not None:
+        key = _signature(tuple(getattr(tree, name) for name in names), arrays)
+        return None if key is None else (kind, key)
     if kind is float:  # 0.0 and -0.0 are equal, and nan is not
         return kind, repr(tree)
     try:
@@ -181,11 +183,7 @@ class Recording:
 
 def _argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
     """Return the name of the parameter that each array is given for."""
-    try:
-        parameters = signature(function).parameters.values()
-        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    except (TypeError, ValueError):  # a function in C that says nothing of its parameters
-        names = []
+    names = parameter_names(function)
     given = [*zip_longest(names[: len(args)], args, fillvalue="argument"), *kwargs.items()]
     leaves = ((name, leaf) for name, tree in given for leaf in flatten(tree))
     return [name for name, leaf in leaves if isinstance(leaf, (ndarray, np.generic, Tensor))]

@@ -132,7 +132,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """Return a copy of this tensor that is not part of the graph."""
-        return Tensor(self._array.copy(), name=self.name)
+        return Tensor(self.data.copy(), name=self.name)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

@@ -18,7 +18,7 @@ from numpy import ndarray
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from autograd.recording import modes
+from autograd.recording import changed_mode, modes
 from autograd.trees import flatten, map_tree
 
 Array = NDArray[Any]
@@ -243,12 +243,11 @@ class Tracer:
         """Note a function that has effects, and call it, out of the recording."""
         args = self._variables(arrays)
         now = {tensor: (tensor._array, tensor.grad) for tensor in self.touched}
-        mode = modes.pop(self.thread)
         self.leave()
         try:
-            function(*replaced(arrays, TracedArray, _value))
+            with changed_mode(paused=False, tracer=None):
+                function(*replaced(arrays, TracedArray, _value))
         finally:
-            modes[self.thread] = mode
             for tensor, (array, gradient) in now.items():
                 tensor._array, tensor.grad = array, gradient
         written = tuple(_variables(args))

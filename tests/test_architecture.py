@@ -32,7 +32,7 @@ FLOORS = [
     },
     {"autograd.ops.joining", "autograd.ops.fourier"},
     {"autograd.ops"},
-    {"autograd.transforms"},
+    {"autograd.transforms", "autograd.checkpointing"},
     {"autograd.replay", "autograd.differences"},
     {"autograd.drawing", "autograd.diagnosis"},
     {"autograd.gradcheck"},

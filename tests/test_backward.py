@@ -578,6 +578,14 @@ def test_complex_seeds_and_retained_gradients() -> None:
         y.real.backward(np.array([1j, 1]))
 
 
+def test_complex_gradients_are_recorded_in_no_grad() -> None:
+    z = Tensor(np.array([1 + 2j]), requires_grad=True)
+    y = np.sum(np.abs(z) ** 2)
+    with no_grad():
+        y.backward(create_graph=True)
+    assert z.grad.requires_grad
+
+
 def test_complex64_stays_complex64() -> None:
     z = Tensor(np.array([1 + 2j, 3j], np.complex64), requires_grad=True)
     np.sum(np.absolute(z * 1j + 2.0) / 3).backward(create_graph=True)

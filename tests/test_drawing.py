@@ -218,13 +218,13 @@ def test_a_function_of_numpy() -> None:
         ([np.ones(3)], "ndarray"),
         ([3], "int"),
         (["loss"], "str"),
-        ([None], "NoneType"),
+        ([None], "nothing"),
         ([[]], "nothing"),
         ([{}], "nothing"),
         ([Tensor(1.0), 3], "Tensor, int"),
         ([{"a": Tensor(1.0), "b": np.ones(3)}], "Tensor, ndarray"),
         ([np.sin, np.ones(3)], "ndarray"),
-        ([lambda: None], "NoneType"),
+        ([lambda: None], "nothing"),
     ],
 )
 def test_other_targets_are_refused_in_words(targets: list[Any], kinds: str) -> None:

@@ -600,7 +600,7 @@ def test_nested_arguments_are_named_by_their_path() -> None:
     bad, fine = np.array(2.0), 1 / np.sqrt(3)  # where 3 x^2 = 1
     text = message(f, {"bias": 1.0, "weights": [1.0, bad]}, Point(1.0, fine))
     assert text.startswith("wrong: derivative 1 by argument 0 ('params')['weights'][1] at 1 of 5 elements")
-    assert "argument 1 ('point')[1] at 1 of" in message(
+    assert "argument 1 ('point').y at 1 of" in message(
         f, {"bias": 1.0, "weights": [1.0, fine]}, Point(1.0, bad)
     )
     assert gradcheck(f, {"bias": 1.0, "weights": [1.0, fine]}, Point(1.0, fine))
@@ -646,7 +646,7 @@ def test_inputs_are_taken_in_float64(dtype: Any) -> None:
     assert report.notes == ((f"{np.dtype(dtype)} inputs were checked in float64",) if low else ())
 
 
-@pytest.mark.parametrize("value", [np.array([True]), "text", None])
+@pytest.mark.parametrize("value", [np.array([True]), "text"])
 def test_inputs_are_numbers(value: Any) -> None:
     with pytest.raises(TypeError, match="gradcheck needs inputs of numbers, and one has dtype"):
         gradcheck(lambda x: x, value)

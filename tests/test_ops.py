@@ -16,6 +16,7 @@ import pytest
 from autograd import Tensor, add_at, grad, gradcheck, hessian, jacobian, ops, set_at, vjp
 from autograd.ops import cumulative, decompositions, fourier, indexing
 from autograd.primitives import Op
+from autograd.transforms import _Trace as Trace
 from nn import activations, losses
 from nn import functional as F
 
@@ -904,6 +905,18 @@ def test_jacobians_of_many_rows_at_once_are_those_of_single_gradients(row: Row) 
         assert block.dtype == x.dtype
         for row_of_block, gradients in zip(block.reshape(output.size, *x.shape), rows, strict=True):
             np.testing.assert_array_equal(row_of_block, gradients[number])
+
+
+@each_row
+def test_jacobians_by_columns_are_those_by_rows(row: Row) -> None:
+    for dtype in (np.float64, np.float32):
+        trace = Trace(row.call, tuple(x.astype(dtype) for x in row.inputs))
+        by_rows = [trace.by_rows(output) for output in trace.outputs]
+        for blocks, expected in zip(trace.by_columns(), by_rows, strict=True):
+            for block, other in zip(blocks, expected, strict=True):
+                assert (block.shape, block.dtype) == (other.shape, other.dtype)
+                tolerance = 1e-12 if dtype is np.float64 else 2e-5
+                np.testing.assert_allclose(block, other, rtol=tolerance, atol=tolerance)
 
 
 def test_sources_have_no_rules() -> None:

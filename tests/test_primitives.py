@@ -164,6 +164,31 @@ def test_the_second_order_of_an_op_with_a_rule_of_ops() -> None:
     np.testing.assert_allclose(np.diag(hessian(lambda x: swish(x).sum())(X)) > 0, [True, True, False])
 
 
+def test_a_rule_of_ones_own_in_place_of_that_of_the_parts() -> None:
+    def by_parts(x: Any) -> Any:
+        return np.log(1 + np.exp(x))
+
+    # Far out the parts overflow, and their gradient is inf / inf. In closed form it is e^x / (1 + e^x), which
+    # is e^(x - y), at most 1.
+    log1pexp = primitive(
+        lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
+        lambda g, y, x: g * np.exp(x - y),
+        elementwise=True,
+        name="log1pexp",
+    )
+    far = np.array([-1000.0, -50.0, 50.0, 1000.0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert np.isnan(grad(by_parts)(1000.0))
+    assert log1pexp(1000.0) == 1000
+    np.testing.assert_allclose([grad(log1pexp)(x) for x in far], [0, np.exp(-50), 1, 1], rtol=1e-12)
+    np.testing.assert_allclose(
+        [grad(grad(log1pexp))(x) for x in far], [0, np.exp(-50), np.exp(-50), 0], atol=1e-15
+    )
+    x = np.linspace(-4, 4, 9)
+    np.testing.assert_allclose([grad(grad(log1pexp))(v) for v in x], [grad(grad(by_parts))(v) for v in x])
+    assert gradcheck(log1pexp, x, order=3, rtol=1e-4)
+
+
 def test_names() -> None:
     def _softsign(x: Any) -> Any:
         return x / (1 + abs(x))

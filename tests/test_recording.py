@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Tensor, grad, no_grad, record_call, recording, value_and_grad
+from autograd import (
+    Tensor,
+    grad,
+    hessian,
+    jacobian,
+    jvp,
+    no_grad,
+    primitive,
+    record_call,
+    recording,
+    value_and_grad,
+)
 from autograd.recording import is_recording, next_order
 
 
@@ -141,6 +152,97 @@ def test_threads_start_by_recording(w: Tensor) -> None:
     with no_grad(), ThreadPoolExecutor(1) as pool:
         assert pool.submit(lambda: (w * 2).requires_grad).result()
         assert not (w * 2).requires_grad
+
+
+def test_no_grad_of_one_thread_does_not_leak_into_another_that_differentiates() -> None:
+    w = np.linspace(0.5, 1.5, 5)
+    stop = threading.Event()
+
+    def switching() -> int:
+        tensor, count = Tensor(w, requires_grad=True), 0
+        while not stop.is_set():
+            with no_grad():
+                assert not (tensor * 2).requires_grad
+            assert (tensor * 2).requires_grad
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(switching)
+        for _ in range(500):
+            np.testing.assert_allclose(grad(lambda x: np.sum(np.sin(x) * x))(w), np.cos(w) * w + np.sin(w))
+            np.testing.assert_allclose(grad(grad(lambda x: x**3))(2.0), 12)
+        stop.set()
+        assert other.result() > 0
+
+
+def paused(values: Any) -> Any:
+    with no_grad():
+        for value in values:
+            yield value, is_recording()
+
+
+def test_generators_that_end_out_of_turn_leave_nothing_behind(w: Tensor) -> None:
+    generator = paused([1, 2, 3])
+    with no_grad():
+        assert next(generator) == (1, False)
+    assert next(generator) == (2, False)  # still inside of its own context
+    assert list(generator) == [(3, False)]
+    assert is_recording()
+    first, second = paused([1, 2]), paused([1, 2])
+    next(first), next(second)
+    first.close()
+    assert not is_recording()
+    second.close()
+    assert is_recording() and (w * 2).requires_grad
+
+
+def test_a_generator_may_be_dropped_in_another_thread() -> None:
+    generators = [paused([1, 2])]
+
+    def start() -> bool:
+        next(generators[0])
+        return is_recording()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(start).result()
+        generators.pop().close()
+        assert is_recording()
+        assert pool.submit(is_recording).result()
+
+
+def test_a_generator_in_the_middle_of_a_graph_leaves_it_right() -> None:
+    def terms(x: Any) -> Any:
+        yield x * x
+        yield np.sin(x)
+        raise AssertionError
+
+    def f(x: Any) -> Any:
+        steps = terms(x)
+        return next(steps) * next(steps)
+
+    for _ in range(2):
+        np.testing.assert_allclose(grad(f)(2.0), 4 * np.sin(2) + 4 * np.cos(2))
+
+
+def test_exceptions_in_the_middle_of_a_graph_leave_no_state_behind(w: Tensor) -> None:
+    def fail(x: Any) -> Any:
+        with no_grad():
+            grad(lambda y: y * x)(1.0)
+            raise KeyError
+
+    faulty = primitive(lambda x: x * 1, lambda g, y, x: {}[0], name="faulty")
+    for function in (fail, lambda x: grad(fail)(x), lambda x: faulty(x)):
+        for transform in (grad, hessian, jacobian, lambda f: lambda x: jvp(f, (x,), (1.0,))):
+            with pytest.raises(KeyError):
+                transform(function)(2.0)
+            assert not recording.modes and not recording.contexts
+    y = np.sum(w * w)
+    with pytest.raises(KeyError):
+        (faulty(y) + y).backward()
+    assert w.grad is None
+    np.sum(w * w).backward()
+    np.testing.assert_array_equal(w.grad.data, [2, 4])
 
 
 def test_orders_rise_and_are_unique_over_threads() -> None:

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from threading import Thread
 from typing import Any
@@ -24,9 +25,11 @@ from autograd import (
     jvp,
     no_grad,
     primitive,
+    stop_gradient,
     value_and_grad,
     vjp,
 )
+from autograd.recording import mode
 from autograd.tracing import Variable
 from autograd.trees import flatten
 from nn import MLP, SGD, Adagrad, Adam, AdamW, Dropout, Linear, Module, RMSprop, Sequential, cross_entropy
@@ -792,3 +795,61 @@ def test_nothing_of_the_recording_is_kept() -> None:
     gc.collect()
     large = [a for a in gc.get_objects() if type(a) is Variable]
     assert large == []
+
+
+def test_dataclasses_and_none_are_structures() -> None:
+    @dataclass
+    class Affine:
+        weights: Any
+        bias: Any = None
+
+    runs = []
+
+    @jit
+    def f(affine: Affine) -> Affine:
+        runs.append(1)
+        return Affine(affine.weights * 2, affine.bias if affine.bias is None else affine.bias + 1)
+
+    for x in (np.ones(3), np.arange(3.0)):
+        result = f(Affine(x))
+        assert type(result) is Affine and result.bias is None
+        np.testing.assert_array_equal(result.weights, 2 * x)
+        result = f(Affine(x, x))
+        np.testing.assert_array_equal(result.weights, 2 * x)
+        np.testing.assert_array_equal(result.bias, x + 1)
+    assert len(runs) == 2
+    assert jit(lambda x: None)(np.ones(3)) is None
+
+
+def test_a_detached_copy_of_a_tensor_from_outside_is_made_in_every_call() -> None:
+    w = Tensor(np.ones(3), requires_grad=True)
+    for f in (jit(lambda x: x * w.detach()), jit(lambda x: x * stop_gradient([w])[0])):
+        w.data = np.ones(3)
+        for factor in (1.0, 5.0, 7.0):
+            w.data = np.full(3, factor)
+            np.testing.assert_array_equal(f(np.ones(3)).data, np.full(3, factor))
+
+
+def test_jacobians_either_way_are_replayed() -> None:
+    tall = np.arange(120.0).reshape(40, 3) / 50
+    for f in (lambda x: np.sin(tall @ x), lambda x: np.tanh(tall.T @ np.cos(tall @ x))):
+        replayed = jit(jacobian(f))
+        for x in (np.ones(3), np.arange(3.0)):
+            np.testing.assert_allclose(replayed(x), jacobian(f)(x), rtol=1e-12, atol=1e-14)
+
+
+def test_callbacks_are_called_in_the_ordinary_mode() -> None:
+    seen = []
+
+    def look(x: Any) -> None:
+        with no_grad():
+            seen.append(mode())
+        seen.append(mode())
+
+    def f(x: Any) -> Any:
+        callback(look, x)
+        return x * 2
+
+    with no_grad():
+        np.testing.assert_array_equal(jit(f)(np.ones(2)), [2, 2])
+    assert seen == [(True, None), (False, None)]

@@ -1,7 +1,9 @@
 """Functions of functions: values, structures, orders of derivatives, nesting, and threads."""
 
+import re
 from collections import OrderedDict, namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,17 +11,22 @@ import pytest
 
 from autograd import (
     Tensor,
+    elementwise_grad,
     grad,
     gradcheck,
     hessian,
     hvp,
     jacobian,
     jvp,
+    make_hvp,
     no_grad,
     primitive,
+    stop_gradient,
     value_and_grad,
     vjp,
 )
+from autograd.backward import backpropagate_rows
+from autograd.transforms import _Trace as Trace
 
 X = np.array([0.5, -1.0, 2.0])
 M = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
@@ -292,7 +299,27 @@ def test_keyword_arguments_are_constants() -> None:
     same(hvp(f)(X, X, scale=2.0), np.zeros(3))
 
 
+def test_keyword_arguments_of_products() -> None:
+    def f(x: Any, *, scale: Any, shift: Any = 0.0) -> Any:
+        return x * scale + shift
+
+    value, product = vjp(f, X, scale=2.0, shift=1.0)
+    same(value, 2 * X + 1)
+    same(product(np.ones(3))[0], [2, 2, 2])
+    value, tangent = jvp(f, (X,), (np.ones(3),), scale=2.0)
+    same(value, 2 * X)
+    same(tangent, [2, 2, 2])
+    same(make_hvp(lambda x, power: np.sum(x**power))(X, power=3)(np.ones(3)), 6 * X)
+    same(elementwise_grad(f)(X, scale=2.0), [2, 2, 2])
+
+
 Point = namedtuple("Point", "x y")
+
+
+@dataclass
+class Affine:
+    weights: Any
+    bias: Any = None
 
 
 def test_structures_of_arguments() -> None:
@@ -333,6 +360,46 @@ def test_structures_of_outputs() -> None:
     same(both[0][0], 2 * np.eye(3))
     same(both[0][1], X)
     same(both[1][1], 1)
+
+
+def test_dataclasses_are_structures() -> None:
+    def f(affine: Affine, x: Any) -> Any:
+        return Affine(affine.weights @ x, np.sum(affine.bias))
+
+    affine = Affine(M, X[:2])
+    gradient = grad(lambda affine: np.sum(f(affine, X).weights) + 3 * f(affine, X).bias)(affine)
+    assert type(gradient) is Affine
+    same(gradient.weights, np.stack([X, X]))
+    same(gradient.bias, [3, 3])
+    value, product = vjp(f, affine, X)
+    assert type(value) is Affine
+    by_affine, by_x = product(Affine(np.ones(2), 2.0))
+    same(by_affine.bias, [2, 2])
+    same(by_x, M.sum(axis=0))
+    same(jvp(f, (affine, X), (affine, np.zeros(3)))[1].weights, M @ X)
+    blocks = jacobian(f)(affine, X)
+    same(blocks.weights.bias, np.zeros((2, 2)))
+    same(blocks.bias.bias, np.ones(2))
+    with pytest.raises(ValueError, match="a dataclass Affine, and not a tuple"):
+        product((np.ones(2), 2.0))
+
+
+def test_none_is_an_absent_argument() -> None:
+    def f(affine: Affine, scale: Any = None) -> Any:
+        y = affine.weights @ X
+        y = y if affine.bias is None else y + affine.bias
+        return np.sum(y if scale is None else y * scale)
+
+    gradient = grad(f)(Affine(M))
+    same(gradient.weights, np.stack([X, X]))
+    assert gradient.bias is None
+    by_affine, by_scale = grad(f, (0, 1))(Affine(M), None)
+    assert by_affine.bias is None and by_scale is None
+    assert hessian(f)(Affine(M)).bias is None
+    assert hvp(f)(Affine(M), Affine(M)).bias is None
+    value, product = vjp(lambda x: {"square": x * x, "none": None}, X)
+    assert value["none"] is None
+    same(product({"square": np.ones(3), "none": None})[0], 2 * X)
 
 
 def test_the_order_of_keys_does_not_matter() -> None:
@@ -437,21 +504,381 @@ def test_no_arguments() -> None:
     assert value == 3 and product(1.0) == ()
 
 
+# ---------------------------------------------------------------------------------- beside the value
+
+
+def with_aux(x: Any) -> Any:
+    y = M @ x
+    return np.sum(y * y) / 2, {"y": y, "shape": x.shape, "name": "y", "pair": [y[0], 3]}
+
+
+@pytest.mark.parametrize("kind", [np.ndarray, Tensor])
+def test_what_is_returned_beside_the_value(kind: type) -> None:
+    x, v = (Tensor(X), Tensor(np.ones(3))) if kind is Tensor else (X, np.ones(3))
+    (value, first), gradient = value_and_grad(with_aux, has_aux=True)(x)
+    same(value, quadratic(X), kind)
+    same(gradient, M.T @ M @ X, kind)
+    gradient, second = grad(with_aux, has_aux=True)(x)
+    same(gradient, M.T @ M @ X, kind)
+    value, product, third = vjp(with_aux, x, has_aux=True)
+    same(value, quadratic(X), kind)
+    same(product(1.0)[0], M.T @ M @ X, kind)
+    value, tangent, fourth = jvp(with_aux, (x,), (v,), has_aux=True)
+    same(value, quadratic(X), kind)
+    same(tangent, np.sum(M.T @ M @ X), kind)
+    row, fifth = jacobian(with_aux, has_aux=True)(x)
+    same(row, M.T @ M @ X, kind)
+    matrix, sixth = hessian(with_aux, has_aux=True)(x)
+    same(matrix, M.T @ M, kind)
+    for aux in (first, second, third, fourth, fifth, sixth):
+        same(aux["y"], M @ X, kind)
+        same(aux["pair"][0], (M @ X)[0], kind)
+        assert aux["shape"] == (3,) and aux["name"] == "y" and aux["pair"][1] == 3
+        assert kind is np.ndarray or not aux["y"].requires_grad
+
+
+def test_what_is_returned_beside_the_value_may_be_differentiated_outside() -> None:
+    same(grad(lambda w: grad(lambda x: (x * w, x * w * w), has_aux=True)(2.0)[1])(3.0), 12)
+    w = Tensor(3.0, requires_grad=True)
+    gradient, aux = grad(lambda x: (x * 5, w * w), has_aux=True)(2.0)
+    same(gradient, 5)  # which does not depend on w
+    aux.backward()
+    assert w.grad.item() == 6
+
+
+def test_a_large_jacobian_with_aux() -> None:
+    columns, aux = jacobian(lambda x: (np.broadcast_to(x, (50, 3)), x.sum()), has_aux=True)(X)
+    same(columns, np.broadcast_to(np.eye(3), (50, 3, 3)))
+    same(aux, X.sum())
+
+
+@pytest.mark.parametrize("result", [1.0, [1.0, 2.0], (1.0,), (1.0, 2, 3), None], ids=repr)
+def test_aux_is_the_second_of_a_pair(result: Any) -> None:
+    with pytest.raises(TypeError, match=r"returns a pair, \(value, aux\), and this one returned a "):
+        grad(lambda x: result, has_aux=True)(X)
+
+
+def test_grad_of_a_pair_says_how_to_return_one() -> None:
+    with pytest.raises(TypeError, match="has_aux=True"):
+        grad(with_aux)(X)
+
+
+# -------------------------------------------------------------------------------- inputs without effect
+
+
+def partly(params: Any, x: Any) -> Any:
+    return np.sum(params["w"] * x.detach()) + stop_gradient(params["b"][1]).sum()
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f, n: grad(f, n, strict=True),
+        lambda f, n: value_and_grad(f, n, strict=True),
+        lambda f, n: jacobian(f, n, strict=True),
+        lambda f, n: hessian(f, n, strict=True),
+        lambda f, n: make_hvp(f, n, strict=True),
+        lambda f, n: lambda *args: hvp(f, n, strict=True)(*args, None),
+    ],
+)
+def test_strict_names_the_inputs_that_do_not_reach_the_output(transform: Any) -> None:
+    params = {"w": X, "b": [M, Affine(M).weights]}
+    for argnums in (0, -2):
+        message = "argument 0 ('params')['b'][0], argument 0 ('params')['b'][1] do not reach the output"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            transform(partly, argnums)(params, Tensor(X))
+    with pytest.raises(
+        ValueError, match=r"argument 1 \('x'\) does not reach .* so the gradient would be zero"
+    ):
+        transform(lambda a, x: np.sum(a), (0, 1))(X, X)
+    with pytest.raises(ValueError, match=r"^argument 0 \('affine'\)\.bias does not"):
+        transform(lambda affine: np.sum(affine.weights), 0)(Affine(X, X))
+
+
+def test_strict_products() -> None:
+    with pytest.raises(ValueError, match=r"^argument 1 \('b'\) does not reach"):
+        vjp(lambda a, b: a * 2, X, X, strict=True)
+    _, product = vjp(lambda a, b, scale: a * b * scale, X, X, strict=True, scale=2.0)
+    same(product(np.ones(3))[0], 2 * X)
+
+
+def test_strict_gives_what_is_given_without_it() -> None:
+    def f(a: Any, b: Any) -> Any:
+        return np.sum(a["x"] * b) + a["y"][0]
+
+    args = {"x": X, "y": [2.0], "none": None}, X + 1
+    gradients = grad(f, (0, 1), strict=True)(*args)
+    same(gradients[0]["x"], X + 1)
+    same(gradients[0]["y"][0], 1)
+    same(gradients[1], X)
+    same(hessian(f, 1, strict=True)(*args), np.zeros((3, 3)))  # f is linear, but not constant
+    same(grad(lambda x: x, strict=True)(2.0), 1)
+    same(hvp(f, 1, strict=True)(*args, X), np.zeros(3))
+    same(grad(lambda x: grad(lambda y: x * y * y, strict=True)(x), strict=True)(3.0), 12)
+
+
+def test_strict_knows_what_has_no_derivative() -> None:
+    with pytest.raises(ValueError, match="argument 0"):
+        grad(lambda x: np.sum(np.where(x > 0, 1.0, Tensor(X))), strict=True)(X)
+    counted = primitive(lambda x, y: x * len(y), lambda g, y, x, z: g * len(z), None, name="counted")
+    with pytest.raises(ValueError, match=r"^argument 1 \('b'\)"):
+        grad(lambda a, b: counted(a, b), (0, 1), strict=True)(2.0, X)
+
+
+def test_strict_names_several_uses_once() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.concatenate([x["a"], x["a"]]))
+
+    with pytest.raises(ValueError, match=r"^argument 0 \('x'\)\['b'\] does not"):
+        grad(f, strict=True)({"a": X, "b": X})
+
+
+def test_nothing_reaches_through_stop_gradient() -> None:
+    same(grad(lambda x: np.sum(stop_gradient(x) * x))(X), X)
+    same(grad(lambda x: np.sum(stop_gradient(x)))(X), np.zeros(3))
+    assert grad(grad(lambda x: stop_gradient(x) ** 2 * x))(3.0) == 0
+    assert grad(lambda x: grad(lambda y: stop_gradient(x) * y * y)(x))(3.0) == 6  # 2 [x] y at y=x
+    assert grad(lambda x: stop_gradient(grad(lambda y: x * y * y)(x)) * x)(3.0) == 18
+    same(jvp(lambda x: stop_gradient(x) * x, (X,), (np.ones(3),))[1], X)
+    same(hessian(lambda x: np.sum(stop_gradient(x) * x**2))(X), np.diag(2 * X))
+
+
+def test_stop_gradient_keeps_values_and_structure() -> None:
+    w = Tensor(X, requires_grad=True)
+    tree = stop_gradient({"w": w, "affine": Affine(w * 2), "text": "text", "array": M})
+    assert tree["array"] is M and tree["text"] == "text" and tree["affine"].bias is None
+    for leaf, values in ((tree["w"], X), (tree["affine"].weights, 2 * X)):
+        same(leaf, values, Tensor)
+        assert not leaf.requires_grad
+    w.data = w.data * 2
+    same(tree["w"], X, Tensor)  # as it was
+
+
+# -------------------------------------------------------------------------------- elementwise functions
+
+
+def test_elementwise_derivatives() -> None:
+    same(elementwise_grad(np.tanh)(X), 1 - np.tanh(X) ** 2)
+    same(elementwise_grad(elementwise_grad(np.tanh))(X), -2 * np.tanh(X) * (1 - np.tanh(X) ** 2))
+    g = np.tanh
+    for _ in range(4):
+        g = elementwise_grad(g)
+    same(g(M), np.vectorize(grad(grad(grad(grad(np.tanh)))))(M))
+    same(elementwise_grad(np.sin)(2.0), np.cos(2.0))
+    same(elementwise_grad(lambda x, y: x * y, 1)(X, 2.0), X.sum())
+    by_x, by_y = elementwise_grad(lambda x, y: x * y, (0, 1))(X, X + 1)
+    same(by_x, X + 1)
+    same(by_y, X)
+    same(elementwise_grad(lambda x: 3.0)(X), np.zeros(3))
+    same(elementwise_grad(lambda x: (x * x, {"y": 3 * x}))(X), 2 * X + 3)
+    same(elementwise_grad(np.exp)(Tensor(X)), np.exp(X), Tensor)
+    assert elementwise_grad(np.exp)(X.astype(np.float32)).dtype == np.float32
+
+
+# ---------------------------------------------------------------------------------- complex functions
+
+Z = np.array([0.5 + 0.3j, -0.2 + 0.8j, 1.1 - 0.4j])
+V = np.array([0.3 - 1j, 2 + 0.5j, -0.7 + 0.2j])
+C = M + 1j * M[::-1]
+
+
+def test_holomorphic_functions_have_complex_jacobians() -> None:
+    same(jacobian(lambda z: C @ z)(Z), C)
+    same(jacobian(np.exp)(Z), np.diag(np.exp(Z)))
+    same(jacobian(lambda z: z**3 / (1 + z))(2j), (3 * (2j) ** 2 * (1 + 2j) - (2j) ** 3) / (1 + 2j) ** 2)
+    same(jacobian(jacobian(lambda z: z**3))(Z), 6 * np.einsum("ij,jk->ijk", np.diag(Z), np.eye(3)))
+    same(jacobian(lambda z: np.conj(np.exp(np.conj(z))))(Z), np.diag(np.exp(Z)))
+    same(jacobian(lambda z: z * 0)(Z), np.zeros((3, 3)))
+    for dtype in (np.complex64, np.complex128):
+        assert jacobian(np.exp)(Z.astype(dtype)).dtype == dtype
+    same(jacobian(np.exp)(Tensor(Z)), np.diag(np.exp(Z)), Tensor)
+
+
+@pytest.mark.parametrize(
+    "f", [np.conj, np.abs, lambda z: z * np.conj(z), lambda z: np.real(z) + 1j * z, lambda z: C @ np.conj(z)]
+)
+def test_functions_that_are_not_holomorphic_have_no_complex_jacobian(f: Any) -> None:
+    if np.iscomplexobj(f(Z)):
+        for transform in (jacobian, elementwise_grad):
+            with pytest.raises(TypeError, match=r"not holomorphic .* real and imaginary parts by themselves"):
+                transform(f)(Z)
+    real = jacobian(lambda z: np.real(f(z)))(Z)
+    imaginary = jacobian(lambda z: np.imag(f(z)))(Z)
+    for v in (V, 1j * V):  # the derivative in the direction v is <gradient, v>, as of real pairs
+        expected = (f(Z + 1e-6 * v) - f(Z - 1e-6 * v)) / 2e-6
+        ours = np.real(np.conj(real) @ v) + 1j * np.real(np.conj(imaginary) @ v)
+        np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_small_part_that_is_not_holomorphic_is_found() -> None:
+    with pytest.raises(TypeError, match="not holomorphic"):
+        jacobian(lambda z: np.stack([z * 1e8, np.conj(z)]))(1 + 2j)
+
+
+def test_complex_functions_of_real_arguments() -> None:
+    same(jacobian(lambda x: C @ x)(X), C)
+    same(jacobian(lambda x: np.exp(1j * x))(X), np.diag(1j * np.exp(1j * X)))
+    same(jacobian(lambda x: np.exp(1j * x))(2.0), 1j * np.exp(2j))
+    same(elementwise_grad(lambda x: np.exp(1j * x))(X), 1j * np.exp(1j * X))
+    same(elementwise_grad(elementwise_grad(lambda x: np.exp(1j * x)))(X), -np.exp(1j * X))
+    same(jacobian(jacobian(lambda x: np.exp(1j * x)))(2.0), -np.exp(2j))
+    assert jacobian(lambda x: 1j * x)(X.astype(np.float32)).dtype == np.complex64
+    by_x, by_z = jacobian(lambda x, z: x * z, (0, 1))(X, Z)
+    same(by_x, np.diag(Z))
+    same(by_z, np.diag(X + 0j))
+    blocks = jacobian(lambda x, unused: {"real": x * 2, "complex": x * 1j}, (0, 1))(X, X)
+    same(blocks["real"][0], 2 * np.eye(3))
+    same(blocks["complex"][0], 1j * np.eye(3))
+    assert blocks["real"][1].dtype == np.float64 and blocks["complex"][1].dtype == np.complex128
+
+
+def test_a_large_complex_jacobian() -> None:
+    tall = np.arange(120.0).reshape(40, 3) * (1 + 2j)
+    same(jacobian(lambda x: tall @ x)(X), tall)
+    same(jacobian(lambda z: tall @ z)(Z), tall)
+
+
+def test_elementwise_derivatives_of_complex_functions() -> None:
+    same(elementwise_grad(np.exp)(Z), np.exp(Z))
+    same(elementwise_grad(elementwise_grad(lambda z: z**3))(Z), 6 * Z)
+    w = Tensor(Z, requires_grad=True)
+    assert elementwise_grad(lambda z: z * w)(Z).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("f", "derivative"),
+    [
+        (np.exp, lambda z, v: np.exp(z) * v),
+        (lambda z: z * z / (1 + z), lambda z, v: (2 * z + z * z) / (1 + z) ** 2 * v),
+        (np.conj, lambda z, v: np.conj(v)),
+        (np.real, lambda z, v: v.real),
+        (np.imag, lambda z, v: v.imag),
+        (lambda z: np.real(z * np.conj(z)), lambda z, v: 2 * np.real(np.conj(z) * v)),
+        (np.abs, lambda z, v: np.real(np.conj(z) * v) / np.abs(z)),
+        (lambda z: z * np.conj(z) ** 2, lambda z, v: np.conj(z) ** 2 * v + 2 * z * np.conj(z * v)),
+    ],
+)
+def test_directional_derivatives_of_complex_functions(f: Any, derivative: Any) -> None:
+    value, tangent = jvp(f, (Z,), (V,))
+    same(value, f(Z))
+    same(tangent, derivative(Z, V))
+    w = np.conj(V) if np.iscomplexobj(f(Z)) else V.real
+    (cotangent,) = vjp(f, Z)[1](w)  # the adjoint under the real inner product Re(conj(a) b)
+    np.testing.assert_allclose(np.sum(np.real(np.conj(w) * tangent)), np.sum(np.real(np.conj(cotangent) * V)))
+
+
+def test_directional_derivatives_of_complex_functions_of_real_arguments() -> None:
+    same(jvp(lambda x: np.exp(1j * x), (X,), (X,))[1], 1j * X * np.exp(1j * X))
+    same(jvp(lambda x, z: x * z, (X, Z), (X, V))[1], X * Z + X * V)
+
+
+def test_gradients_and_hessians_of_real_functions_of_complex_arguments() -> None:
+    f = lambda z: np.sum(np.real(z * np.conj(z)) ** 2)  # noqa: E731
+    same(grad(f)(Z), 4 * np.abs(Z) ** 2 * Z)  # dL/dx + i dL/dy
+    step = (grad(f)(Z + 1e-6 * V) - grad(f)(Z - 1e-6 * V)) / 2e-6
+    np.testing.assert_allclose(hvp(f)(Z, V), step, rtol=1e-7)
+    np.testing.assert_allclose(make_hvp(f)(Z)(V), step, rtol=1e-7)
+    np.testing.assert_allclose(jvp(grad(f), (Z,), (V,))[1], step, rtol=1e-7)
+    same(hessian(lambda z: np.sum(np.real(z * np.conj(z))))(Z), 2 * np.eye(3) + 0j)
+    with pytest.raises(TypeError, match="not holomorphic"):
+        hessian(f)(Z)
+
+
+# --------------------------------------------------------------------------------------- optimization
+
+
+def test_many_products_of_one_hessian() -> None:
+    calls = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        return np.sum(np.exp(x) * np.sin(x[::-1]))
+
+    h = hessian(f)(X)
+    calls.clear()
+    product = make_hvp(f)(X)
+    for v in (np.ones(3), X, np.eye(3)[1]):
+        same(product(v), h @ v)
+    assert len(calls) == 1
+    by_x, by_y = make_hvp(lambda x, y: np.sum(x * x * y), (0, 1))(X, X)((np.ones(3), np.zeros(3)))
+    same(by_x, 2 * X)
+    same(by_y, 2 * X)
+    same(make_hvp(lambda x: np.sum(x**3))(Tensor(X))(np.ones(3)), 6 * X, Tensor)
+    same(grad(lambda x: np.sum(make_hvp(lambda x: np.sum(x**3))(x)(np.ones(3))))(X), [6, 6, 6])
+
+
+START = np.array([1.3, 0.7, 0.8, 1.9, 1.2])
+
+
+def rosenbrock(x: Any) -> Any:
+    return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+@pytest.mark.parametrize("method", ["Newton-CG", "trust-ncg", "trust-krylov"])
+def test_scipy_minimizes_with_products(method: str) -> None:
+    optimize = pytest.importorskip("scipy.optimize", reason="SciPy is not installed")
+    jac, hessp = grad(rosenbrock), hvp(rosenbrock)
+    result = optimize.minimize(rosenbrock, START, jac=jac, hessp=hessp, method=method, tol=1e-8)
+    assert result.success
+    np.testing.assert_allclose(result.x, np.ones(5), rtol=1e-6)
+
+
+def test_scipy_minimizes_with_many_products_of_one_hessian() -> None:
+    optimize = pytest.importorskip("scipy.optimize", reason="SciPy is not installed")
+    linalg = pytest.importorskip("scipy.sparse.linalg", reason="SciPy is not installed")
+
+    def hess(x: Any) -> Any:
+        return linalg.LinearOperator((5, 5), matvec=make_hvp(rosenbrock)(x), dtype=float)
+
+    result = optimize.minimize(rosenbrock, START, jac=grad(rosenbrock), hess=hess, method="trust-constr")
+    np.testing.assert_allclose(result.x, np.ones(5), rtol=1e-4)
+
+
+def test_scipy_minimizes_with_gradients_and_hessians() -> None:
+    optimize = pytest.importorskip("scipy.optimize", reason="SciPy is not installed")
+    for options in (
+        {"fun": value_and_grad(rosenbrock), "jac": True, "method": "BFGS"},
+        {"fun": rosenbrock, "jac": grad(rosenbrock), "hess": hessian(rosenbrock), "method": "trust-exact"},
+    ):
+        result = optimize.minimize(x0=START, **options)
+        assert result.success
+        np.testing.assert_allclose(result.x, np.ones(5), rtol=1e-4)
+    residuals = lambda x: np.concatenate([10 * (x[1:] - x[:-1] ** 2), 1 - x[:-1]])  # noqa: E731
+    result = optimize.least_squares(residuals, START, jac=jacobian(residuals))
+    np.testing.assert_allclose(result.x, np.ones(5), rtol=1e-4)
+
+
 # ------------------------------------------------------------------------------- nesting and capturing
 
 
-def test_perturbations_are_not_confused() -> None:
-    # Siskind and Pearlmutter (2005): d/dx [x d/dy (x + y) at y=1] at x=1 is 1, and 2 where confused.
-    assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0) == 1
-    # d/dx [x d/dy (x y) at y=2] = d/dx x^2
-    assert grad(lambda x: x * grad(lambda y: x * y)(2.0))(3.0) == 6
-    # Manzyuk et al. (2012): the derivative of a shift by the shift, twice, is the second derivative.
+def by_grad(f: Any) -> Any:
+    return grad(f)
 
-    def shifted(f: Any) -> Any:
-        return lambda x: grad(lambda u: f(x + u))(0.0)
 
-    np.testing.assert_allclose(shifted(shifted(np.exp))(1.0), np.exp(1))
-    np.testing.assert_allclose(shifted(shifted(lambda x: x**3))(2.0), 12)
+def by_jvp(f: Any) -> Any:
+    return lambda x: jvp(f, (x,), (1.0,))[1]
+
+
+@pytest.mark.parametrize("outer", [by_grad, by_jvp, jacobian])
+@pytest.mark.parametrize("inner", [by_grad, by_jvp, jacobian])
+def test_perturbations_are_not_confused(outer: Any, inner: Any) -> None:
+    # Siskind and Pearlmutter, "Perturbation confusion and referential transparency" (2005):
+    # d/dx [x d/dy (x + y) at y=1] at x=1 is 1, and 2 where confused.
+    assert outer(lambda x: x * inner(lambda y: x + y)(1.0))(1.0) == 1
+    # Their "Nesting forward-mode AD in a functional framework" (2008): d/dx [x d/dy (x y) at y=2] = d/dx x^2
+    assert outer(lambda x: x * inner(lambda y: x * y)(2.0))(3.0) == 6
+
+    # Manzyuk et al., "Perturbation confusion in forward automatic differentiation of higher-order functions"
+    # (2012), the amazing bug: the derivative D of the curried shift s(u)(f)(x) = f(x + u) by u at 0 makes f'
+    # of f, and of a function made by itself f'', where a confused D gives 0.
+    def s(u: Any) -> Any:
+        return lambda f: lambda x: f(x + u)
+
+    def d(derivative: Any) -> Any:
+        return lambda f: lambda x: derivative(lambda u: s(u)(f)(x))(0.0)
+
+    np.testing.assert_allclose(d(outer)(d(inner)(np.exp))(1.0), np.exp(1))
+    np.testing.assert_allclose(d(outer)(d(inner)(lambda x: x**3))(2.0), 12)
 
 
 def test_perturbations_are_not_confused_at_one_value_or_in_three_levels() -> None:
@@ -717,6 +1144,73 @@ def test_a_jacobian_in_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     for at_once in (1, 12, 20):
         monkeypatch.setattr("autograd.transforms.AT_ONCE", at_once)
         np.testing.assert_array_equal(jacobian(f)(X), whole)
+
+
+def counted_walks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of rows of every call of backpropagate_rows."""
+    rows = []
+
+    def counting(output: Any, seeds: Any, path: Any) -> Any:
+        rows.append(len(seeds))
+        return backpropagate_rows(output, seeds, path)
+
+    monkeypatch.setattr("autograd.transforms.backpropagate_rows", counting)
+    return rows
+
+
+def test_a_jacobian_takes_the_way_that_is_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = counted_walks(monkeypatch)
+    tall, wide = np.arange(300.0).reshape(100, 3), np.arange(300.0).reshape(3, 100)
+    same(
+        jacobian(lambda x: np.tanh(tall @ x / 100))(X),
+        (1 - np.tanh(tall @ X / 100) ** 2)[:, None] * tall / 100,
+    )
+    assert sum(rows) == 3
+    rows.clear()
+    same(jacobian(lambda x: wide @ x)(np.ones(100)), wide)
+    assert sum(rows) == 3
+
+
+def test_a_jacobian_by_columns_of_structures() -> None:
+    def f(p: Any, y: Any) -> Any:
+        z = p["x"] * y[:, None]
+        return {"z": np.sin(z), "sum": np.sum(p["x"]), "constant": np.ones(60), "y": (y, None)}
+
+    p, y = {"x": X, "unused": 2.0, "none": None}, np.linspace(0, 1, 8)
+    trace = Trace(f, (p, y))
+    expected = [trace.by_rows(output) for output in trace.outputs]
+    for row, other in zip(trace.by_columns(), expected, strict=True):
+        for block, right in zip(row, other, strict=True):
+            same(block, right)
+    blocks = jacobian(f)(p, y)
+    assert blocks["z"]["none"] is None and blocks["y"][1] is None
+    np.testing.assert_allclose(
+        blocks["z"]["x"], np.cos(X * y[:, None])[..., None] * np.einsum("i,jk->ijk", y, np.eye(3))
+    )
+    same(blocks["constant"]["x"], np.zeros((60, 3)))
+    same(jacobian(f)({"x": Tensor(X), "unused": 2.0}, y)["z"]["x"], blocks["z"]["x"], Tensor)
+
+
+def test_a_jacobian_by_columns_may_be_nested() -> None:
+    tall = np.arange(90.0).reshape(30, 3) / 50
+    f = lambda x: np.exp(np.sin(tall @ x))  # noqa: E731
+    j = jacobian(jacobian(f))(X)
+    assert j.shape == (30, 3, 3)
+    for i in (0, 7, 29):
+        np.testing.assert_allclose(j[i], hessian(lambda x, i=i: f(x)[i])(X), rtol=1e-9)
+    w = Tensor(2.0, requires_grad=True)
+    jacobian(lambda x: w * f(x))(X).sum().backward()
+    np.testing.assert_allclose(w.grad.data, jacobian(f)(X).sum())
+    with no_grad():
+        same(jacobian(lambda x: w * f(x))(X), 2 * jacobian(f)(X))
+
+
+def test_a_jacobian_by_columns_goes_by_rows_where_rules_are_for_arrays_alone() -> None:
+    def rule(g: Any, y: Any, x: Any) -> Any:
+        return np.asarray(g) * 3
+
+    tripled = primitive(lambda x: x * 3, rule, name="tripled")
+    same(jacobian(lambda x: tripled(np.broadcast_to(x, (50, 1))))(2.0), np.full((50, 1), 3.0))
 
 
 def test_a_jacobian_calls_rules_of_any_kind() -> None:
