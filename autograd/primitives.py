@@ -156,6 +156,7 @@ def _spelt_out(function: Callable[..., Any], implementation: Callable[..., Any])
             kwargs = _known(function, kwargs, known)
         return implementation(*args, **kwargs)
 
+    call.__wrapped__ = implementation  # type: ignore[attr-defined]
     return call
 
 
@@ -382,6 +383,7 @@ def _numpy_call(op: Op, function: Callable[..., Any], apply: Callable[..., Any])
             return apply(*arrays, **params)
         return apply(*args, **kwargs)
 
+    call.__wrapped__ = apply  # type: ignore[attr-defined]
     return call
 
 

@@ -20,8 +20,17 @@ from autograd.transforms import _Trace as Trace
 from nn import activations, losses
 from nn import functional as F
 
+try:
+    from scipy import special
+
+    from autograd.ops import special as special_ops
+except ImportError:
+    special = special_ops = None
+
 NAMES = {
     "np": np,
+    "special": special,
+    "polygamma": getattr(special_ops, "polygamma", None),
     "F": F,
     "set_at": set_at,
     "add_at": add_at,
@@ -325,6 +334,48 @@ LOSSES = [
     ("binary_cross_entropy_with_logits", ", 'sum'", "(np.log(1 + np.exp(x)) - x * y).sum()"),
 ]
 
+SPECIAL = [  # of SciPy, and an interval
+    ("special.erf(x)", -2, 2),
+    ("special.erfc(x)", -2, 2),
+    ("special.erfinv(x)", -0.9, 0.9),
+    ("special.erfcinv(x)", 0.1, 1.9),
+    ("special.erfcx(x)", -1, 2),
+    ("special.expit(x)", -4, 4),
+    ("special.log_expit(x)", -4, 4),
+    ("special.logit(x)", 0.1, 0.9),
+    ("special.ndtr(x)", -2, 2),
+    ("special.ndtri(x)", 0.1, 0.9),
+    ("special.log_ndtr(x)", -4, 4),
+    ("special.gamma(x)", 0.5, 3),
+    ("special.gamma(x)", -0.8, -0.2),
+    ("special.gammaln(x)", 0.5, 3),
+    ("special.loggamma(x)", 0.5, 3),
+    ("special.rgamma(x)", 0.5, 3),
+    ("special.digamma(x)", 0.5, 3),
+    ("special.psi(x)", 0.5, 3),
+    ("polygamma(2, x)", 0.5, 3),
+    ("special.entr(x)", 0.2, 2),
+    ("special.xlogy(x, x)", 0.2, 2),
+    ("special.jv(1.5, x)", 0.5, 4),
+    ("special.jn(2, x)", -4, 4),
+    ("special.yv(1.5, x)", 0.5, 4),
+    ("special.iv(1.5, x)", 0.5, 2),
+    ("special.ive(1.5, x)", 0.5, 2),
+    ("special.kv(1.5, x)", 0.5, 2),
+    ("special.j0(x)", -4, 4),
+    ("special.j1(x)", -4, 4),
+    ("special.y0(x)", 0.5, 4),
+    ("special.y1(x)", 0.5, 4),
+    ("special.i0(x)", -2, 2),
+    ("special.i1(x)", -2, 2),
+    ("special.i0e(x)", 0.5, 2),
+    ("special.i0e(x)", -2, -0.5),
+    ("special.i1e(x)", 0.5, 2),
+    ("special.k0(x)", 0.5, 2),
+    ("special.k1(x)", 0.5, 2),
+]
+SPECIAL_BINARY = ["beta", "betaln", "xlogy", "xlog1py"]
+
 AXES = [None, 0, -1, (0, 2), (-1, 0), (0, 1, 2), ()]
 REDUCED = ["np.sum", "np.mean", "np.prod", "np.max", "np.min", "np.var", "np.std"]
 
@@ -341,6 +392,18 @@ TABLE = [
     row("np.clip(x, y, z)", (2, 3), (3,), (2, 1), low=(-2, 0.1, -1), high=(2, 1, -0.1)),
     row("np.where(np.array([[True], [False]]), x, y)", (3,), (2, 1)),
     row("np.where(x > y, x, y)", (2, 3), (3,)),
+    *(
+        row(text, s, low=low, high=high)
+        for text, low, high in SPECIAL
+        if special
+        for s in [(2, 3), (), (0, 2)]
+    ),
+    *(
+        row(f"special.{name}(x, y)", *shapes, low=0.3, high=3)
+        for name in SPECIAL_BINARY
+        if special
+        for shapes in PAIRS
+    ),
     # ------------------------------------------------------------------------------------ reductions
     *(
         row(f"{f}(x, axis={axis}, keepdims={keepdims})", (2, 3, 2))
@@ -879,6 +942,7 @@ SOURCES = {F.dropout_mask.op}  # random numbers: nothing flows back through them
 
 def all_ops() -> set[Any]:
     modules = [getattr(ops, name) for name in ops.__all__] + [fourier, F, activations, losses]
+    modules += [special_ops] if special else []
     values = [value for module in modules for value in vars(module).values()]
     values += [value for table in values if isinstance(table, dict) for value in table.values()]
     return {value.op for value in values if isinstance(getattr(value, "op", None), Op)}
@@ -917,6 +981,11 @@ def test_jacobians_by_columns_are_those_by_rows(row: Row) -> None:
                 assert (block.shape, block.dtype) == (other.shape, other.dtype)
                 tolerance = 1e-12 if dtype is np.float64 else 2e-5
                 np.testing.assert_allclose(block, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.skipif(not special, reason="SciPy is not installed, so its functions are not in the table")
+def test_special_functions_are_in_the_table() -> None:
+    assert any("special.erf(x)" in str(row) for row in TABLE)
 
 
 def test_sources_have_no_rules() -> None:
@@ -984,6 +1053,105 @@ def test_einsum_broadcasts_axes_of_one_element() -> None:
     for subscripts in ("ij,ij->i", "ij,ij->", "ij,ij->ij", "ji,ji->i"):
         assert gradcheck(lambda x, y, s=subscripts: np.einsum(s, x, y), x, y, order=2)
         assert gradcheck(lambda x, y, s=subscripts: np.einsum(s, y, x), x, y, order=2)
+
+
+# ------------------------------------------------------------------------------------------- complex
+
+
+def complex_row(text: str, *shapes: tuple[int, ...], **options: Any) -> Row:
+    """Return a row with complex inputs of `shapes`, off the axes, where the functions have their cuts."""
+    generator = np.random.default_rng(list(text.encode()))
+    parts = [generator.uniform(0.3, 1.2, (2, *s)) for s in shapes]
+    return Row(text, tuple(real + 1j * imag for real, imag in parts), **options)
+
+
+# fmt: off
+HOLOMORPHIC = [
+    "negative", "positive", "reciprocal", "sqrt", "square", "exp", "exp2", "expm1", "log", "log1p", "log2",
+    "log10", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh",
+    "arctanh", "sinc",
+]
+OTHERS = ["absolute", "sign", "real", "imag", "conjugate", "angle"]
+# fmt: on
+SQUARE = (3, 3)
+COMPLEX = [
+    *(complex_row(f"np.{name}(x)", s) for name in HOLOMORPHIC + OTHERS for s in [(2, 2), ()]),
+    *(complex_row(f"x {operator} y", (2, 2), (2,)) for operator in ("+", "-", "*", "/", "**")),
+    *(
+        complex_row(text, (2, 2))
+        for text in ("x ** 3", "2.0 ** x", "x ** (1 + 2j)", "1j * x", "x / (2 - 1j)")
+    ),
+    *(
+        complex_row(f"np.{name}(x, axis=1)", (2, 3))
+        for name in ("sum", "mean", "prod", "var", "std", "cumsum", "cumprod", "diff", "sort")
+    ),
+    complex_row("np.max(x, axis=0)", (3, 2)),
+    complex_row("np.average(x, axis=0, weights=y)", (2, 2), (2,)),
+    complex_row("np.gradient(x)", (4,)),
+    complex_row("np.where(x.real > 0.7, x, 2j)", (2, 3)),
+    complex_row("x[[0, 0, 1]]", (2, 2)),
+    complex_row("np.pad(x, 1, constant_values=1j)", (2,)),
+    complex_row("np.concatenate([x, y.real])", (2,), (3,)),
+    *(complex_row(f"np.{name}(x, y)", (2, 3), (2, 3)) for name in ("vdot", "vecdot", "inner", "kron")),
+    complex_row("x @ y", (2, 3), (3, 2)),
+    complex_row("np.tensordot(x, y, 1)", (2, 3), (3, 2)),
+    complex_row("np.einsum('ij,jk,ii->k', x, y, x)", (3, 3), (3, 2)),
+    complex_row("np.cross(x, y)", (3,), (3,)),
+    complex_row("np.linalg.inv(x)", SQUARE),
+    complex_row("np.linalg.pinv(x)", (3, 2)),
+    complex_row("np.linalg.det(x)", SQUARE),
+    complex_row("np.linalg.slogdet(x)[0]", SQUARE),
+    complex_row("np.linalg.slogdet(x)[1]", SQUARE),
+    complex_row("np.linalg.solve(x, y)", SQUARE, (3, 2)),
+    complex_row("np.linalg.lstsq(x, y)[0]", (4, 2), (4,)),
+    complex_row("np.linalg.cholesky(x @ np.conjugate(x.T) + np.eye(3, dtype=x.dtype))", SQUARE),
+    complex_row("np.linalg.cholesky(x @ np.conjugate(x.T) + np.eye(3, dtype=x.dtype), upper=True)", SQUARE),
+    complex_row("np.linalg.eigvalsh(x + np.conjugate(x.T))", SQUARE),
+    complex_row("np.absolute(np.linalg.eigh(x + np.conjugate(x.T))[1])", SQUARE),
+    complex_row("np.linalg.eigvals(x)", SQUARE),
+    complex_row("np.absolute(np.linalg.eig(x)[1])", SQUARE),
+    *(
+        complex_row(f"np.{f}(np.linalg.svd(x, full_matrices=False)[{i}])", s)
+        for i, f in enumerate(("absolute", "real", "absolute"))
+        for s in [SQUARE, (4, 2), (2, 3)]
+    ),
+    complex_row("np.linalg.svdvals(x)", (2, 3)),
+    *(complex_row(f"np.linalg.qr(x)[{i}]", s) for i in (0, 1) for s in [SQUARE, (4, 2), (2, 3)]),
+    *(complex_row(f"np.linalg.norm(x, {ord})", (2, 3)) for ord in ("None", "2", "'nuc'", "1", "np.inf")),
+    *(complex_row(f"np.linalg.norm(x, {ord}, axis=0)", (2, 3)) for ord in ("2", "3", "np.inf")),
+    *(
+        complex_row(f"np.fft.{name}(x, {n})", (5,))
+        for name in ("fft", "ifft", "irfft", "hfft")
+        for n in (4, 5, 7)
+    ),
+    complex_row("np.fft.fftn(x, norm='ortho')", (2, 3)),
+    complex_row("np.fft.irfftn(x)", (2, 3)),
+    complex_row("set_at(x, [0, 0, 1], y)", (3,), (3,), reference="np.array([y[1], y[2], x[2]])"),
+]
+
+
+@pytest.mark.parametrize("row", COMPLEX, ids=str)
+def test_complex_values_and_derivatives(row: Row) -> None:
+    result = row.call(*(Tensor(x, requires_grad=True) for x in row.inputs))
+    expected = function(row.reference or row.text, len(row.inputs))(*row.inputs)
+    assert result.shape == np.shape(expected) and result.dtype == np.asarray(expected).dtype
+    np.testing.assert_allclose(result.data, expected, rtol=1e-12, atol=1e-14)
+    assert gradcheck(row.call, *row.inputs, order=2)
+
+
+@pytest.mark.parametrize("row", COMPLEX, ids=str)
+def test_complex64_stays_complex64(row: Row) -> None:
+    single = [x.astype(np.complex64) for x in row.inputs]
+    expected = np.asarray(function(row.reference or row.text, len(single))(*single)).dtype
+    plain = [Tensor(x, requires_grad=True) for x in single]
+    recorded = [Tensor(x, requires_grad=True) for x in single]
+    for inputs, create_graph in ((plain, False), (recorded, True)):
+        result = row.call(*inputs)
+        assert result.dtype == expected
+        np.sum(np.square(np.absolute(result))).backward(create_graph=create_graph)
+    for p, r in zip(plain, recorded, strict=True):
+        assert p.grad.dtype == r.grad.dtype == np.complex64
+        np.testing.assert_allclose(p.grad.data, r.grad.data, rtol=1e-3, atol=1e-3)
 
 
 # ---------------------------------------------------------------------- conventions at kinks and ties
