@@ -39,7 +39,9 @@ def functions() -> dict[str, list[str]]:
                 owners.setdefault(value.op, family)
     names: dict[str, set[str]] = {family: set() for family in FAMILIES}
     for function, implementation in implementations.items():
-        if isinstance(function, np.ufunc) or getattr(function, "__module__", "").startswith("numpy"):
+        if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(
+            "numpy"
+        ):
             inner: Any = getattr(implementation, "__wrapped__", implementation)
             op = getattr(inner, "op", None)
             family = owners[op] if op in owners else inner.__module__.rpartition(".")[2]
