@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from autograd.backend import as_array
 from autograd.recording import ORDINARY, mode, modes, next_order, note_draw, watches
-from autograd.tensor import Tensor, implementations, not_differentiated
+from autograd.tensor import Tensor, implementations, not_differentiated, unusual_calls
 from autograd.tracing import needed_value
 
 
@@ -131,7 +131,8 @@ def implements(
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
         for function in functions:
-            implementations[function] = _spelt_out(function, implementation)
+            implementations[function] = implementation
+            unusual_calls[function] = _Sorter(function, implementation)
         return implementation
 
     return register
@@ -141,23 +142,24 @@ _VARIADIC = 0x04  # CPython's flags of functions with *args and with **kwargs
 _ANY_KEYWORDS = 0x08
 
 
-def _spelt_out(function: Callable[..., Any], implementation: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an implementation that sorts out the arguments which it does not know."""
-    code = getattr(implementation, "__code__", None)
-    if code is None or code.co_flags & _ANY_KEYWORDS:
-        return implementation
-    positional = 2**31 if code.co_flags & _VARIADIC else code.co_argcount
-    known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+class _Sorter:
+    """Call an implementation with arguments among which there are some that it does not know."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if len(args) > positional or not kwargs.keys() <= known:
-            if positional < 2**31:
-                args, kwargs = (), dict(zip(_defaults(function), args, strict=False)) | kwargs
-            kwargs = _known(function, kwargs, known)
-        return implementation(*args, **kwargs)
+    def __init__(self, function: Callable[..., Any], implementation: Callable[..., Any]) -> None:
+        self.function = function
+        self.implementation = implementation
+        code = implementation.__code__
+        self.any_keywords = bool(code.co_flags & _ANY_KEYWORDS)
+        self.positional = 2**31 if code.co_flags & _VARIADIC else code.co_argcount
+        self.known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
-    call.__wrapped__ = implementation  # type: ignore[attr-defined]
-    return call
+    def fits(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        return len(args) <= self.positional and (self.any_keywords or kwargs.keys() <= self.known)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > self.positional:
+            args, kwargs = (), dict(zip(_defaults(self.function), args, strict=False)) | kwargs
+        return self.implementation(*args, **_known(self.function, kwargs, self.known))
 
 
 def _known(

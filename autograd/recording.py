@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from itertools import count
 from threading import get_ident
 from typing import Any, NamedTuple
@@ -37,34 +37,42 @@ def mode() -> Mode:
     return modes.get(get_ident(), ORDINARY)
 
 
-contexts: dict[int, list[dict[str, Any]]] = {}  # what changes the mode of these threads, latest last
+contexts: dict[int, list[changed_mode]] = {}  # that threads are in, the latest last
 
 
-@contextmanager
-def changed_mode(**changes: Any) -> Iterator[None]:
-    """Change the mode of this thread, and take the change back on leaving.
+class changed_mode(ContextDecorator):
+    """A context (or decorator) that changes the mode of the thread which enters it.
 
     A generator may be left in the middle, so that contexts end in another order than they began, or in
     another thread: each takes back its own change.
     """
-    thread = get_ident()
-    contexts.setdefault(thread, []).append(changes)
-    _enter(thread)
-    try:
-        yield
-    finally:
-        active = contexts[thread]
-        del active[next(i for i in range(len(active) - 1, -1, -1) if active[i] is changes)]
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+
+    def _recreate_cm(self) -> changed_mode:
+        return type(self)(**self.changes)
+
+    def __enter__(self) -> None:
+        self.thread = get_ident()
+        self.before = mode()
+        contexts.setdefault(self.thread, []).append(self)
+        _enter(self.thread, self.before._replace(**self.changes))
+
+    def __exit__(self, *error: object) -> None:
+        active = contexts[self.thread]
+        place = len(active) - 1 if active[-1] is self else active.index(self)
+        del active[place]
+        now = self.before
+        for context in active[place:]:
+            context.before = now
+            now = now._replace(**context.changes)
         if not active:
-            del contexts[thread]
-        _enter(thread)
+            del contexts[self.thread]
+        _enter(self.thread, now)
 
 
-def _enter(thread: int) -> None:
-    """Give a thread the mode that the contexts it is in make."""
-    mode = ORDINARY
-    for changes in contexts.get(thread, ()):
-        mode = mode._replace(**changes)
+def _enter(thread: int, mode: Mode) -> None:
     if mode == ORDINARY:
         modes.pop(thread, None)
     else:

@@ -20,6 +20,8 @@ ArrayLike = Any
 
 # What to call where a NumPy function is given a Tensor; `primitive` and `implements` fill it.
 implementations: dict[Any, Callable[..., Any]] = {}
+# What sorts out arguments that these do not know, and has a method `fits` that tells whether they do.
+unusual_calls: dict[Any, Any] = {}
 # Modules with further ones, imported when a package that they are for has been, and a function is not known.
 families: dict[str, str] = {}
 
@@ -246,7 +248,13 @@ class Tensor:
         if implementation is None:
             module = function.__module__.replace("numpy", "np", 1)
             raise not_differentiated(f"{module}.{function.__name__}")
-        return implementation(*args, **kwargs)
+        try:
+            return implementation(*args, **kwargs)
+        except TypeError:
+            sort_out = unusual_calls.get(function)
+            if sort_out is None or sort_out.fits(args, kwargs):
+                raise
+        return sort_out(*args, **kwargs)
 
     __hash__ = object.__hash__  # `==` compares values; as a dictionary key a tensor is itself
 

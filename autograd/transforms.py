@@ -96,6 +96,8 @@ class _Trace:
 
     def value(self) -> Any:
         """Return the output as the caller may have it."""
+        if type(self.output) is Tensor:
+            return _returned(self.output, self.as_tensor, self.linked)
         return map_tree(lambda leaf: _returned(leaf, self.as_tensor, self.linked), self.output)
 
     def aux(self) -> Any:
@@ -453,11 +455,13 @@ def hvp(
     a few times that of f, whatever the size: the Hessian is not formed. It is what SciPy's optimizers take
     as `hessp`. For many vectors at one place, see `make_hvp`; for `strict`, `value_and_grad`.
     """
-    at = make_hvp(f, argnums, strict)
+    gradient = grad(f, argnums, strict=strict)
 
     def product(*args: Any, **kwargs: Any) -> Any:
         *values, vector = args
-        return at(*values, **kwargs)(vector)
+        trace = _Trace(*_choose(gradient, tuple(values), kwargs, argnums))
+        products = trace.gradients(vector, retain_graph=False)
+        return products[0] if isinstance(argnums, int) else products
 
     return product
 

@@ -13,24 +13,28 @@ from inspect import signature
 from itertools import zip_longest
 from typing import Any
 
-from numpy import ndarray
+
+def _find_opener(kind: type) -> Callable[[Any], Iterable[Any]] | None:
+    """Return what gives the branches of a node of this class, in order; None of a leaf."""
+    if issubclass(kind, (list, tuple)):
+        return iter
+    if issubclass(kind, dict):
+        return dict.values
+    if kind is type(None):
+        return lambda tree: ()
+    names = field_names(kind)
+    return None if names is None else lambda tree: [getattr(tree, name) for name in names]
 
 
-def _branches(tree: Any) -> Iterable[Any] | None:
+_opener: Callable[[Any], Any] = lru_cache(256)(_find_opener)
+
+
+def _branches(tree: Any) -> list[Any] | None:
     """Return what a node holds, in order; None of a leaf."""
-    if type(tree) is ndarray:  # most leaves are
-        return None
-    if isinstance(tree, (list, tuple)):
-        return tree
-    if isinstance(tree, dict):
-        return tree.values()
-    if tree is None:
-        return ()
-    names = field_names(tree.__class__)
-    return None if names is None else [getattr(tree, name) for name in names]
+    branches_of = _opener(type(tree))
+    return None if branches_of is None else list(branches_of(tree))
 
 
-@lru_cache(256)
 def field_names(kind: type) -> tuple[str, ...] | None:
     """Return the fields that the constructor of a dataclass takes; None of another class."""
     return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else None
@@ -38,12 +42,12 @@ def field_names(kind: type) -> tuple[str, ...] | None:
 
 def flatten(tree: Any) -> list[Any]:
     """Return the leaves of a tree (arrays, numbers, Tensors ...), in order."""
-    branches = _branches(tree)
-    if branches is None:
+    branches_of = _opener(type(tree))
+    if branches_of is None:
         return [tree]
     leaves: list[Any] = []
-    for branch in branches:
-        if type(branch) is ndarray:
+    for branch in branches_of(tree):
+        if _opener(type(branch)) is None:
             leaves.append(branch)
         else:
             leaves += flatten(branch)
@@ -52,16 +56,24 @@ def flatten(tree: Any) -> list[Any]:
 
 def rebuild(tree: Any, leaves: Iterator[Any]) -> Any:
     """Return the structure of `tree` with its leaves replaced, in order, by `leaves`."""
-    branches = _branches(tree)
-    if branches is None:
+    kind = type(tree)
+    branches_of = _opener(kind)
+    if branches_of is None:
         return next(leaves)
-    parts = [rebuild(branch, leaves) for branch in branches]
+    parts = [
+        next(leaves) if _opener(type(branch)) is None else rebuild(branch, leaves)
+        for branch in branches_of(tree)
+    ]
+    if kind is tuple:
+        return tuple(parts)
+    if kind is list:
+        return parts
     if isinstance(tree, dict):
         return dict(zip(tree, parts, strict=True))
     if isinstance(tree, (list, tuple)):
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    names = field_names(tree.__class__)
-    return None if names is None else type(tree)(**dict(zip(names, parts, strict=True)))
+        return kind(*parts) if hasattr(tree, "_fields") else kind(parts)
+    names = field_names(kind)
+    return None if names is None else kind(**dict(zip(names, parts, strict=True)))
 
 
 def flatten_like(structure: Any, tree: Any) -> list[Any]:

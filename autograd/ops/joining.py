@@ -13,8 +13,9 @@ from autograd.ops.shaping import atleast_1d, atleast_2d, atleast_3d
 from autograd.primitives import each, implements, primitive
 
 
-def _concatenate_rule(i: int, g: Any, y: Any, *arrays: Any, axis: int, starts: tuple[int, ...]) -> Any:
-    return g[along(slice(starts[i], starts[i + 1]), axis, y.ndim)]
+def _concatenate_rule(i: int, g: Any, y: Any, *arrays: Any, axis: int) -> Any:
+    start = sum(x.shape[axis] for x in arrays[:i])
+    return g[along(slice(start, start + arrays[i].shape[axis]), axis, y.ndim)]
 
 
 def _stack_rule(i: int, g: Any, y: Any, *arrays: Any, axis: int) -> Any:
@@ -22,7 +23,7 @@ def _stack_rule(i: int, g: Any, y: Any, *arrays: Any, axis: int) -> Any:
 
 
 _concatenate = primitive(
-    lambda *arrays, axis, starts: np.concatenate(arrays, axis=axis),
+    lambda *arrays, axis: np.concatenate(arrays, axis=axis),
     each(_concatenate_rule),
     name="concatenate",
 )
@@ -32,11 +33,9 @@ _stack = primitive(lambda *arrays, axis: np.stack(arrays, axis=axis), each(_stac
 @implements(np.concatenate)
 def concatenate(arrays: Any, axis: int | None = 0) -> Any:
     """Join arrays along an axis that exists; with axis=None, flattened."""
-    arrays = [array_or_tensor(x) for x in arrays]
     if axis is None:
-        arrays, axis = [np.ravel(x) for x in arrays], 0
-    lengths = (x.shape[axis] if -x.ndim <= axis < x.ndim else 0 for x in arrays)  # NumPy refuses the others
-    return _concatenate(*arrays, axis=axis, starts=(0, *accumulate(lengths)))
+        return _concatenate(*(np.ravel(x) for x in arrays), axis=0)
+    return _concatenate(*arrays, axis=axis)
 
 
 @implements(np.stack)

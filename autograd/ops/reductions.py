@@ -35,9 +35,13 @@ def _count(x: Any, axis: Any) -> int:
 
 def _reduced_by(ufunc: np.ufunc) -> Callable[..., Any]:
     """Return what np.sum and its like do, in two thirds of their time for a few numbers."""
-    return lambda x, *, axis=None, keepdims=False, **others: ufunc.reduce(
-        x, axis=axis, keepdims=keepdims, **others
-    )
+
+    def reduce(x: Any, *, axis: Any = None, keepdims: bool = False, **others: Any) -> Any:
+        if others:
+            return ufunc.reduce(x, axis=axis, keepdims=keepdims, **others)
+        return ufunc.reduce(x, axis=axis, keepdims=keepdims)
+
+    return reduce
 
 
 def check_floating(y: Any) -> None:
