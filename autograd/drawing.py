@@ -349,7 +349,7 @@ def _size(gradient: Any) -> str:
     largest = np.abs(gradient).max(initial=0).astype(np.float64)
     if not 0 < largest < np.inf:
         return f"rms {largest:.3g}"
-    return f"rms {largest * np.sqrt(np.mean(np.square(gradient / largest))):.3g}"  # squares cannot overflow
+    return f"rms {largest * np.sqrt(np.mean(np.square(np.abs(gradient) / largest))):.3g}"  # none overflows
 
 
 def _title(text: str) -> str:

@@ -448,6 +448,12 @@ def test_gradients_that_are_not_finite_or_empty(factors: list[float], text: str)
     assert draw(w).lines("w")[-1] == text
 
 
+def test_the_mean_square_of_complex_gradients_is_that_of_their_sizes() -> None:
+    z = variable(np.array([1 + 1j, 2.0]), "z")
+    np.sum(z * np.array([3j, 4.0])).backward(np.complex128(1))
+    assert draw(z).lines("z")[-1] == "grad rms 3.54"
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_the_mean_square_of_a_narrow_dtype_does_not_overflow(dtype: Any) -> None:
     largest = np.finfo(dtype).max / 2

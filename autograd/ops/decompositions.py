@@ -17,7 +17,7 @@ import numpy as np
 from autograd.backend import array_or_tensor
 from autograd.ops.elementwise import conjugate_of
 from autograd.ops.reductions import normalized, product_of_others, spread
-from autograd.primitives import implements, primitive
+from autograd.primitives import Op, as_function, implements, primitive
 from autograd.recording import callback
 from autograd.tensor import values_of
 
@@ -122,19 +122,19 @@ def _decomposition(
             start += _product(shape)
         return parts
 
-    def whole_rule(g: Any, y: Any, a: Any, *, options: dict[str, Any]) -> Any:
+    def whole_rule(g: Any, y: Any, a: Any, **options: Any) -> Any:
         return conjugate_of(rule(cut(conjugate_of(g), a, options), cut(y, a, options), a, **options))
 
-    node = primitive(
-        lambda a, *, options: np.concatenate([np.ravel(x) for x in forward(a, **options)]),
-        whole_rule,
-        name=name,
-    )
+    def flat(a: Any, **options: Any) -> Any:
+        return np.concatenate([np.ravel(x) for x in forward(a, **options)])
+
+    op = Op(name, flat, (whole_rule,))
+    node = as_function(op)
 
     def outputs(a: Any, **options: Any) -> tuple[Any, ...]:
-        return tuple(cut(node(a, options=options), a, options))
+        return tuple(cut(node(a, **options), a, options))
 
-    outputs.op = node.op  # type: ignore[attr-defined]
+    outputs.op = op  # type: ignore[attr-defined]
     return outputs
 
 

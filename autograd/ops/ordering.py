@@ -10,26 +10,30 @@ import numpy as np
 from autograd.backend import array_or_tensor
 from autograd.ops.indexing import take, take_along_axis
 from autograd.ops.reductions import normalized
-from autograd.primitives import implements
+from autograd.primitives import implements, primitive
+
+
+def _sort_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
+    """Take each gradient back to where its element was; equal ones keep their own: sorting is stable."""
+    ranks = np.argsort(np.argsort(x, axis=axis, kind="stable"), axis=axis)
+    return np.take_along_axis(g, ranks, axis)
+
+
+_sort = primitive(lambda x, *, axis: np.sort(x, axis=axis, kind="stable"), _sort_rule, name="sort")
 
 
 @implements(np.sort)
 def sort(a: Any, axis: int | None = -1, *, kind: str | None = None, stable: bool | None = None) -> Any:
-    """Return the elements in order along an axis; the gradient of equal ones stays with each (stable)."""
-    return _reordered(a, axis, lambda values: np.argsort(values, axis=-1, kind="stable"))
+    """Return the elements in order along an axis; it is always stable."""
+    return _sort(np.ravel(a), axis=-1) if axis is None else _sort(a, axis=axis)
 
 
 @implements(np.partition)
 def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
     """Return the elements along an axis so that those of the ranks `kth` are where sorting would put them."""
-    return _reordered(a, axis, lambda values: np.argpartition(values, kth, axis=-1))
-
-
-def _reordered(a: Any, axis: int | None, order: Callable[[Any], Any]) -> Any:
     if axis is None:
         a, axis = np.ravel(a), -1
-    moved = np.moveaxis(a, axis, -1)
-    return np.moveaxis(take_along_axis(moved, order(moved), -1), -1, axis)
+    return take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
 
 
 def _sorted_rows(a: Any, axis: Any) -> Any:
