@@ -449,7 +449,7 @@ def test_gradients_that_are_not_finite_or_empty(factors: list[float], text: str)
 
 
 def test_the_mean_square_of_complex_gradients_is_that_of_their_sizes() -> None:
-    z = variable(np.array([1 + 1j, 2.0]), "z")
+    z = Tensor([1 + 1j, 2.0], requires_grad=True, name="z")
     np.sum(z * np.array([3j, 4.0])).backward(np.complex128(1))
     assert draw(z).lines("z")[-1] == "grad rms 3.54"
 
