@@ -15,7 +15,10 @@ from autograd.primitives import implements, primitive
 
 def _sort_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
     """Take each gradient back to where its element was; equal ones keep their own: sorting is stable."""
-    ranks = np.argsort(np.argsort(x, axis=axis, kind="stable"), axis=axis)
+    order = np.argsort(x, axis=axis, kind="stable")
+    ranks = np.empty_like(order)
+    places = np.reshape(np.arange(x.shape[axis]), (-1, *(1,) * (x.ndim - 1 - axis % x.ndim)))
+    np.put_along_axis(ranks, order, places, axis)
     return np.take_along_axis(g, ranks, axis)
 
 
