@@ -118,7 +118,7 @@ def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdi
     result = np.where(share == 0, lower, lower + (upper - lower) * share)
     if a.dtype.kind in "fc":
         unknown = np.isnan(rows[..., -1])
-        result = np.where(unknown.reshape(*unknown.shape, *(1,) * q.ndim), np.nan, result)
+        result = np.where(unknown[(..., *(None,) * q.ndim)], np.nan, result)
     result = np.moveaxis(result, range(result.ndim - q.ndim, result.ndim), range(q.ndim))
     return _kept(result, a, axis, keepdims, q.ndim)
 
