@@ -1238,6 +1238,15 @@ def test_logsumexp_of_infinities() -> None:
         np.testing.assert_array_equal(grad(F.logsumexp)(np.array([1.0, np.inf])), [0, np.nan])
 
 
+@pytest.mark.skipif(not special, reason="SciPy is not installed")
+def test_mixed_derivatives_of_xlogy_at_zero() -> None:
+    for f, y in ((special.xlogy, 2.0), (special.xlog1py, 1.0)):
+        assert grad(f, (0, 1))(0.0, y) == (np.log(2), 0)
+        (by_xx, by_xy), (by_yx, by_yy) = hessian(f, (0, 1))(0.0, y)
+        assert (by_xx, by_xy, by_yx, by_yy) == (0, 0.5, 0.5, 0)
+    assert grad(special.xlogy, (0, 1))(0.0, 0.0) == (0, 0)
+
+
 def test_mixed_derivatives_of_powers_at_the_exponent_zero() -> None:
     (_, by_xp), (by_px, _) = hessian(lambda x, p: x**p, (0, 1))(2.0, 0.0)
     assert by_xp == by_px == 0.5

@@ -61,8 +61,8 @@ def _logarithm(x: Any, y: Any, log: Any, least: float) -> Any:
 
 
 def _ratio(x: Any, y: Any) -> Any:
-    """Return x / y, and 0 where x is 0."""
-    nothing = np.equal(x, 0)
+    """Return x / y, and 0 where both are 0."""
+    nothing = np.equal(x, 0) & np.equal(y, 0)
     return np.where(nothing, 0, x / np.where(nothing, 1, y))
 
 
