@@ -485,6 +485,8 @@ TABLE = [
     row("np.partition(x, (1, 3), axis=0)", (5, 2)),
     *(row(f"np.median(x{axis})", (3, 4)) for axis in ("", ", axis=0", ", axis=1, keepdims=True", ", (0, 1)")),
     row("np.median(x)", ()),
+    row("np.median(x, axis=1)", (0, 3)),
+    row("np.quantile(x, 0.3, axis=0)", (2, 0)),
     *(
         row(f"np.quantile(x, 0.3, axis=1, method='{method}')", (2, 7))
         for method in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod as _product
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def _sorted_rows(a: Any, axis: Any) -> Any:
     """Return `a` with the axes to be reduced made one, the last, and sorted."""
     axes = normalized(axis, a.ndim)
     moved = np.moveaxis(a, axes, range(a.ndim - len(axes), a.ndim))
-    return sort(np.reshape(moved, (*moved.shape[: a.ndim - len(axes)], -1)))
+    return sort(np.reshape(moved, (*moved.shape[: a.ndim - len(axes)], _product(a.shape[i] for i in axes))))
 
 
 def _kept(result: Any, a: Any, axis: Any, keepdims: bool, leading: int = 0) -> Any:
