@@ -1240,6 +1240,19 @@ def test_logsumexp_of_infinities() -> None:
         np.testing.assert_array_equal(grad(F.logsumexp)(np.array([1.0, np.inf])), [0, np.nan])
 
 
+@pytest.mark.parametrize("shape", [(3, 0), (2, 3, 0), (2, 0, 0)])
+def test_largest_norms_of_nothing_are_0(shape: tuple[int, ...]) -> None:  # in NumPy from 2.3 on
+    norm = np.linalg.norm
+    x = np.zeros(shape)
+    for f in (
+        lambda x: norm(x, np.inf, axis=-1),
+        *(lambda x, ord=ord: norm(x, ord, axis=(-2, -1)) for ord in (1, 2)),
+    ):
+        value, pull = vjp(f, x)
+        np.testing.assert_array_equal(value, np.zeros(value.shape))
+        assert pull(np.ones(value.shape))[0].shape == shape
+
+
 @pytest.mark.skipif(not special, reason="SciPy is not installed")
 def test_mixed_derivatives_of_xlogy_at_zero() -> None:
     for f, y in ((special.xlogy, 2.0), (special.xlog1py, 1.0)):

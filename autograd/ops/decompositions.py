@@ -397,7 +397,7 @@ def _vector_norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
         raise ValueError(f"ord={ord!r} is a norm of matrices, and there is one axis")
     size = np.absolute(x)
     if ord in (np.inf, -np.inf):
-        return (np.max if ord > 0 else np.min)(size, axis=axis, keepdims=keepdims)
+        return _extreme(size, ord, axis, keepdims)
     if ord == 0:
         return np.sum(np.not_equal(x, 0).astype(size.dtype), axis=axis, keepdims=keepdims)
     if ord == 1:
@@ -407,6 +407,13 @@ def _vector_norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     return np.where(nothing, 0, np.where(nothing, 1, total) ** (1 / ord))
 
 
+def _extreme(sizes: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+    """Return the largest of sizes, 0 of none, or for a negative ord the smallest."""
+    if ord > 0:
+        return np.max(sizes, axis=axis, keepdims=keepdims, initial=0)
+    return np.min(sizes, axis=axis, keepdims=keepdims)
+
+
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     rows, columns = axes
     if ord in ("fro", "f"):
@@ -414,11 +421,11 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if ord in (1, -1, np.inf, -np.inf):
         summed, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
         sums = np.sum(np.absolute(x), axis=summed, keepdims=True)
-        result = (np.max if ord > 0 else np.min)(sums, axis=compared, keepdims=True)
+        result = _extreme(sums, ord, compared, True)
     elif ord in (2, -2, "nuc"):
         values = np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1)))
-        reduce: Any = np.sum if ord == "nuc" else np.max if ord > 0 else np.min
-        result = np.expand_dims(reduce(values, axis=-1), tuple(sorted(axes)))
+        reduced = np.sum(values, axis=-1) if ord == "nuc" else _extreme(values, ord, -1, False)
+        result = np.expand_dims(reduced, tuple(sorted(axes)))
     else:
         raise ValueError(
             f"np.linalg.norm of matrices has no order {ord!r}: 1, 2, inf, -1, -2, -inf, 'fro', 'nuc'"
