@@ -1254,6 +1254,17 @@ def test_largest_norms_of_nothing_are_0(shape: tuple[int, ...]) -> None:  # in N
 
 
 @pytest.mark.skipif(not special, reason="SciPy is not installed")
+def test_log_ndtr_has_its_derivatives_far_from_zero() -> None:
+    hazard = np.exp(-450) / np.sqrt(2 * np.pi)
+    np.testing.assert_allclose(grad(special.log_ndtr)(30.0), hazard, rtol=1e-12)
+    np.testing.assert_allclose(hessian(special.log_ndtr)(30.0), -30 * hazard, rtol=1e-12)
+    for x in (50.0, 1000.0):
+        assert grad(special.log_ndtr)(x) == hessian(special.log_ndtr)(x) == 0
+    np.testing.assert_allclose(grad(special.log_ndtr)(-100.0), 100.009998001, rtol=1e-9)
+    np.testing.assert_allclose(hessian(special.log_ndtr)(-100.0), -0.9999000599, rtol=1e-7)
+
+
+@pytest.mark.skipif(not special, reason="SciPy is not installed")
 def test_mixed_derivatives_of_xlogy_at_zero() -> None:
     for f, y in ((special.xlogy, 2.0), (special.xlog1py, 1.0)):
         assert grad(f, (0, 1))(0.0, y) == (np.log(2), 0)

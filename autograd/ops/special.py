@@ -21,8 +21,18 @@ log_expit = ufunc(special.log_expit, lambda g, y, x: g * special.expit(-x))
 logit = ufunc(special.logit, lambda g, y, x: g / (x * (1 - x)))
 ndtr = ufunc(special.ndtr, lambda g, y, x: g * np.exp(-0.5 * x * x) / sqrt(2 * pi))
 ndtri = ufunc(special.ndtri, lambda g, y, x: g * (sqrt(2 * pi) * np.exp(0.5 * y * y)))
-# The density over its integral, by erfcx: both are too small for numbers on the left.
-log_ndtr = ufunc(special.log_ndtr, lambda g, y, x: g * (sqrt(2 / pi) / special.erfcx(x * -sqrt(0.5))))
+
+
+def _log_ndtr_rule(g: Any, y: Any, x: Any) -> Any:
+    """The density over its integral: by erfcx on the left, where both are too small, and not on the right."""
+    left = np.less(x, 0)
+    below, above = np.where(left, x, 0), np.where(left, 0, x)
+    on_the_left = sqrt(2 / pi) / special.erfcx(below * -sqrt(0.5))
+    on_the_right = np.exp(-0.5 * above * above) / (sqrt(2 * pi) * special.ndtr(above))
+    return g * np.where(left, on_the_left, on_the_right)
+
+
+log_ndtr = ufunc(special.log_ndtr, _log_ndtr_rule)
 
 gamma = ufunc(special.gamma, lambda g, y, x: g * y * special.digamma(x))
 gammaln = ufunc(special.gammaln, lambda g, y, x: g * special.digamma(x))
