@@ -419,6 +419,7 @@ TABLE = [
     row("np.amin(x, 0)", (2, 3)),
     row("np.var(x, axis=(0, 2), ddof=1)", (2, 3, 2)),
     row("np.std(x, ddof=1)", (2, 3)),
+    *(row(f"np.{name}(x, axis=0, correction=1)", (3, 2)) for name in ("var", "std", "nanvar", "nanstd")),
     row("x.var(0, ddof=1)", (3, 2)),
     row("x.std(-1)", (2, 3)),
     row("np.prod(x)", (7,)),

@@ -474,9 +474,17 @@ REDUCTIONS = [
         CUBE, apart, **SOME_AXES,
     ),
     pair(
+        "np.var(x, axis=axis, correction=n)", "torch.var(x, axis, correction=n)",
+        CUBE, dtypes=BOTH, n=[0, 1], axis=[None, 0, -1, (0, 2)],
+    ),
+    pair(
         "np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)",
         "torch.var(x, axis, correction=ddof, keepdim=keepdims)",
         CUBE, dtypes=BOTH, ddof=[0, 1, 0.5], **SOME_AXES,
+    ),
+    pair(
+        "np.std(x, axis=axis, correction=n)", "torch.std(x, axis, correction=n)",
+        CUBE, dtypes=BOTH, n=[0, 1], axis=[None, 0, -1, (0, 2)],
     ),
     pair(
         "np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)",

@@ -123,19 +123,35 @@ def _centred(x: Any, axis: Any) -> Any:
 
 
 def _var_rule(
-    g: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False, dtype: Any = None
+    g: Any,
+    y: Any,
+    x: Any,
+    *,
+    axis: Any = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    dtype: Any = None,
+    correction: float | None = None,
 ) -> Any:
-    scale = 2 / _at_least_one(_count(x, axis) - ddof)
+    scale = 2 / _at_least_one(_count(x, axis) - (ddof if correction is None else correction))
     return _masked(spread(g * scale, x, axis, keepdims) * conjugate_of(_centred(x, axis)), y, True)
 
 
 def _std_rule(
-    g: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False, dtype: Any = None
+    g: Any,
+    y: Any,
+    x: Any,
+    *,
+    axis: Any = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    dtype: Any = None,
+    correction: float | None = None,
 ) -> Any:
     """g (x - mean) / (n y), and 0 where y = 0."""
     constant = y == 0
     share = np.where(constant, 0, g / np.where(constant, 1, y))
-    scale = 1 / _at_least_one(_count(x, axis) - ddof)
+    scale = 1 / _at_least_one(_count(x, axis) - (ddof if correction is None else correction))
     return _masked(spread(share * scale, x, axis, keepdims) * conjugate_of(_centred(x, axis)), y, True)
 
 
@@ -255,19 +271,23 @@ def _counted(count: Any, dtype: Any) -> Any:
 
 
 @implements(np.nanvar)
-def nanvar(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+def nanvar(
+    a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False, correction: float | None = None
+) -> Any:
     """Return the variance of what is not NaN."""
     number = ~np.isnan(a)
     deviation = np.where(number, a - nanmean(a, axis, keepdims=True), 0)
-    count = np.sum(number, axis=axis, keepdims=keepdims) - ddof
+    count = np.sum(number, axis=axis, keepdims=keepdims) - (ddof if correction is None else correction)
     squares = np.square(np.absolute(deviation)) if deviation.dtype.kind == "c" else np.square(deviation)
     return np.sum(squares, axis=axis, keepdims=keepdims) / _counted(count, squares.dtype)
 
 
 @implements(np.nanstd)
-def nanstd(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+def nanstd(
+    a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False, correction: float | None = None
+) -> Any:
     """Return the standard deviation of what is not NaN; of a constant, its gradient is 0."""
-    variance = nanvar(a, axis, ddof=ddof, keepdims=keepdims)
+    variance = nanvar(a, axis, ddof=ddof, keepdims=keepdims, correction=correction)
     return np.where(variance == 0, 0, np.sqrt(np.where(variance == 0, 1, variance)))
 
 
