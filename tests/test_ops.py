@@ -1093,6 +1093,14 @@ COMPLEX = [
     ),
     complex_row("np.max(x, axis=0)", (3, 2)),
     complex_row("np.average(x, axis=0, weights=y)", (2, 2), (2,)),
+    *(
+        complex_row(f"special.{name}", (2, 2))
+        for name in (
+            *("erf(x)", "erfc(x)", "erfcx(x)", "ndtr(x)", "log_ndtr(x)", "log_ndtr(-x)", "xlogy(x, x)"),
+            *("jv(1.5, x)", "yv(1.5, x)", "iv(1.5, x)", "kv(1.5, x)", "ive(1.5, x)", "ive(2, -x)"),
+        )
+        if special
+    ),
     complex_row("np.gradient(x)", (4,)),
     complex_row("np.where(x.real > 0.7, x, 2j)", (2, 3)),
     complex_row("x[[0, 0, 1]]", (2, 2)),

@@ -100,11 +100,15 @@ jv = ufunc(special.jv, _by_order, lambda g, y, v, x: g * 0.5 * (special.jv(v - 1
 yv = ufunc(special.yv, _by_order, lambda g, y, v, x: g * 0.5 * (special.yv(v - 1, x) - special.yv(v + 1, x)))
 iv = ufunc(special.iv, _by_order, lambda g, y, v, x: g * 0.5 * (special.iv(v - 1, x) + special.iv(v + 1, x)))
 kv = ufunc(special.kv, _by_order, lambda g, y, v, x: g * -0.5 * (special.kv(v - 1, x) + special.kv(v + 1, x)))
-ive = ufunc(
-    special.ive,
-    _by_order,
-    lambda g, y, v, x: g * (0.5 * (special.ive(v - 1, x) + special.ive(v + 1, x)) - np.sign(x) * y),
-)
+
+
+def _ive_rule(g: Any, y: Any, v: Any, x: Any) -> Any:
+    """That of iv exp(-|Re x|): the second factor changes with the real part of a complex x alone."""
+    along = np.real(g * y) * np.sign(np.real(x))
+    return g * 0.5 * (special.ive(v - 1, x) + special.ive(v + 1, x)) - along
+
+
+ive = ufunc(special.ive, _by_order, _ive_rule)
 j0 = ufunc(special.j0, lambda g, y, x: -g * special.j1(x))
 j1 = ufunc(special.j1, lambda g, y, x: g * 0.5 * (special.j0(x) - special.jv(2, x)))
 y0 = ufunc(special.y0, lambda g, y, x: -g * special.y1(x))
