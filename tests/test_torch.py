@@ -142,7 +142,7 @@ def determinant(x: Any) -> Any:
 
 
 def integral(function: Any, end: float) -> Any:
-    nodes, weights = np.polynomial.legendre.leggauss(120)
+    nodes, weights = np.polynomial.legendre.leggauss(64)
     return sum(w * end / 2 * function(float(end / 2 * (t + 1))) for t, w in zip(nodes, weights, strict=True))
 
 
