@@ -118,6 +118,7 @@ UNARY = [  # and an interval away from kinks
     ("np.trunc(x)", 0.1, 0.9),
     ("np.rint(x)", 0.6, 0.9),
     ("np.round(x, 1)", 0.26, 0.34),
+    ("np.around(x, 1)", 0.26, 0.34),
     ("np.fix(x)", 0.1, 0.9),
     ("np.modf(x)[0]", 0.1, 0.9),
     ("np.modf(x)[1]", -0.9, -0.1),
@@ -464,6 +465,14 @@ TABLE = [
         row(f"np.{ufunc}.accumulate(x{axis})", (4, 3))
         for ufunc in ("add", "multiply", "maximum", "minimum")
         for axis in ("", ", axis=1")
+    ),
+    row("np.nancumsum(np.where(x > 0, x, np.nan), axis=1)", (2, 3)),
+    row("np.nancumprod(np.where(x > 0, x, np.nan), axis=1)", (2, 3)),
+    *(
+        row(f"np.{name}({options})", (2, 3))
+        for name in ("cumulative_sum", "cumulative_prod")
+        if hasattr(np, name)
+        for options in ("x, axis=1", "x, axis=-2, include_initial=True", "x[0]")
     ),
     row("np.diff(x)", (2, 4)),
     row("np.diff(x, n=2, axis=0)", (4, 2)),

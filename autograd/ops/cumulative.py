@@ -74,6 +74,38 @@ def _cumprod_rule(g: Any, y: Any, x: Any, *, axis: int | None = None, dtype: Any
 cumprod = primitive(np.cumprod, _cumprod_rule)
 
 
+@implements(np.nancumsum)
+def nancumsum(a: Any, axis: int | None = None) -> Any:
+    """Return the cumulative sum of what is not NaN."""
+    return cumsum(np.where(np.isnan(a), 0, a), axis=axis)
+
+
+@implements(np.nancumprod)
+def nancumprod(a: Any, axis: int | None = None) -> Any:
+    """Return the cumulative product of what is not NaN."""
+    return cumprod(np.where(np.isnan(a), 1, a), axis=axis)
+
+
+def _cumulative(op: Any, first: float) -> Any:
+    def cumulative(x: Any, /, *, axis: int | None = None, include_initial: bool = False) -> Any:
+        if axis is None and x.ndim > 1:
+            raise ValueError(f"a cumulative sum or product of shape {x.shape} needs axis=")
+        axis = 0 if axis is None else axis
+        result = op(x, axis=axis)
+        if not include_initial:
+            return result
+        shape = list(x.shape)
+        shape[axis] = 1
+        return np.concatenate([np.full(shape, first, result.dtype), result], axis=axis)
+
+    return cumulative
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    cumulative_sum = implements(np.cumulative_sum)(_cumulative(cumsum, 0))
+    cumulative_prod = implements(np.cumulative_prod)(_cumulative(cumprod, 1))
+
+
 # --------------------------------------------------------------------------------- running extremes
 
 

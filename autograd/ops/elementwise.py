@@ -164,6 +164,7 @@ fmin = ufunc(
 # Steps are flat where they do not jump.
 floor, ceil, trunc, rint = (ufunc(f, _no_slope) for f in (np.floor, np.ceil, np.trunc, np.rint))
 round = primitive(np.round, lambda g, y, a, *, decimals=0: np.zeros_like(g), elementwise=True)
+implements(np.around)(lambda a, decimals=0: round(a, decimals=decimals))
 floor_divide = ufunc(np.floor_divide, _no_slope, _no_slope)
 remainder = ufunc(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor_divide(a, b))
 fmod = ufunc(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b))
