@@ -21,7 +21,7 @@ from autograd.ops import (
     reductions,
     shaping,
 )
-from autograd.tensor import Tensor, families, implementations
+from autograd.tensor import Tensor, families, implementations, not_differentiated
 
 __all__ = [
     "constants",
@@ -43,29 +43,42 @@ def _reflected(op: Callable[..., Any]) -> Callable[..., Any]:
     return lambda b, a: op(a, b)
 
 
-def _reduce(op: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what ufunc.reduce does: its axis is the first unless another is given."""
-    return lambda array, axis=0, **options: op(array, axis=axis, **options)
+def _reduce(ufunc: np.ufunc, op: Any) -> None:
+    """Have ufunc.reduce do what the op does: its axis is the first unless another is given."""
+
+    def reduce(array: Any, axis: Any = 0, **options: Any) -> Any:
+        options = {word: value for word, value in options.items() if value is not None}
+        unknown = [word for word in options if word not in op.op.keywords]
+        if unknown:
+            raise not_differentiated(f"np.{ufunc.__name__}.reduce with {', '.join(unknown)}=")
+        return op(array, axis=axis, **options)
+
+    implementations[ufunc, "reduce"] = reduce
 
 
-implementations[np.add, "reduce"] = _reduce(reductions.sum)
-implementations[np.multiply, "reduce"] = _reduce(reductions.prod)
-implementations[np.maximum, "reduce"] = _reduce(reductions.max)
-implementations[np.minimum, "reduce"] = _reduce(reductions.min)
+_reduce(np.add, reductions.sum)
+_reduce(np.multiply, reductions.prod)
+_reduce(np.maximum, reductions.max)
+_reduce(np.minimum, reductions.min)
 
 
-def _outer(function: Callable[..., Any]) -> Callable[..., Any]:
+def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
     """Return what ufunc.outer does: the function of all pairs of elements."""
+    function = implementations[ufunc]
 
-    def outer(a: Any, b: Any) -> Any:
+    def outer(a: Any, b: Any, **options: Any) -> Any:
+        if options:
+            raise not_differentiated(f"np.{ufunc.__name__}.outer with {', '.join(options)}=")
         a, b = array_or_tensor(a), array_or_tensor(b)
         return function(shaping.reshape(a, (*a.shape, *(1,) * b.ndim)), b)
 
     return outer
 
 
-for _ufunc in [key for key in implementations if isinstance(key, np.ufunc) and key.nin == 2]:
-    implementations[_ufunc, "outer"] = _outer(implementations[_ufunc])
+for _ufunc in [
+    key for key in implementations if isinstance(key, np.ufunc) and key.nin == 2 and key.signature is None
+]:
+    implementations[_ufunc, "outer"] = _outer(_ufunc)
 
 
 def _power(x: Any, exponent: Any) -> Any:
@@ -75,15 +88,23 @@ def _power(x: Any, exponent: Any) -> Any:
     return elementwise.power(x, exponent)
 
 
-def _reducing(op: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
+def _reducing(op: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method with the parameters that are used most; others are NumPy's function's."""
+
+    def method(self: Tensor, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        if options:
+            return function(self, axis=axis, keepdims=keepdims, **options)
         return op(self, axis=axis, keepdims=keepdims)
 
     return method
 
 
-def _spreading(op: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Tensor, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def _spreading(op: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(
+        self: Tensor, axis: Any = None, ddof: float = 0, keepdims: bool = False, **options: Any
+    ) -> Any:
+        if options:
+            return function(self, axis=axis, ddof=ddof, keepdims=keepdims, **options)
         return op(self, axis=axis, ddof=ddof, keepdims=keepdims)
 
     return method
@@ -132,24 +153,24 @@ _methods: dict[str, Any] = {
     "conjugate": elementwise.conjugate,
     "round": lambda self, decimals=0: elementwise.round(self, decimals=decimals),
     "astype": elementwise.astype,
-    "sum": _reducing(reductions.sum),
-    "mean": _reducing(reductions.mean),
-    "prod": _reducing(reductions.prod),
-    "max": _reducing(reductions.max),
-    "min": _reducing(reductions.min),
-    "var": _spreading(reductions.var),
-    "std": _spreading(reductions.std),
-    "cumsum": lambda self, axis=None: cumulative.cumsum(self, axis=axis),
-    "cumprod": lambda self, axis=None: cumulative.cumprod(self, axis=axis),
-    "argmax": lambda self, axis=None: constants.argmax(self, axis=axis),
-    "argmin": lambda self, axis=None: constants.argmin(self, axis=axis),
+    "sum": _reducing(reductions.sum, np.sum),
+    "mean": _reducing(reductions.mean, np.mean),
+    "prod": _reducing(reductions.prod, np.prod),
+    "max": _reducing(reductions.max, np.max),
+    "min": _reducing(reductions.min, np.min),
+    "var": _spreading(reductions.var, np.var),
+    "std": _spreading(reductions.std, np.std),
+    "cumsum": lambda self, axis=None, dtype=None: np.cumsum(self, axis, dtype),
+    "cumprod": lambda self, axis=None, dtype=None: np.cumprod(self, axis, dtype),
+    "argmax": constants.argmax,
+    "argmin": constants.argmin,
     "clip": lambda self, min=None, max=None: elementwise.clip(self, min, max),
-    "reshape": lambda self, *shape: shaping.reshape(self, shape=_several(shape)),
-    "ravel": lambda self: shaping.ravel(self),
+    "reshape": lambda self, *shape, order="C": shaping.reshape(self, _several(shape), order),
+    "ravel": lambda self, order="C": np.ravel(self, order),
     "squeeze": lambda self, axis=None: shaping.squeeze(self, axis=axis),
     "transpose": lambda self, *axes: shaping.transpose(self, axes=_several(axes) or None),
     "swapaxes": lambda self, axis1, axis2: shaping.swapaxes(self, axis1=axis1, axis2=axis2),
-    "flatten": lambda self: shaping.ravel(self),
+    "flatten": lambda self, order="C": np.ravel(self, order),
     "diagonal": shaping.diagonal,
     "trace": shaping.trace,
     "dot": linear_algebra.dot,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autograd.backend import array_or_tensor
 from autograd.ops.indexing import along, take_along_axis
 from autograd.ops.reductions import check_floating, normalized
 from autograd.primitives import implements, primitive
-from autograd.tensor import implementations
+from autograd.tensor import implementations, not_differentiated
 
 
 def _reversed(x: Any, axis: int) -> Any:
@@ -113,11 +114,12 @@ def _running(ufunc: np.ufunc) -> Any:
     """Return the running extreme as a choice: among ties, of the latest (PyTorch's convention)."""
 
     def accumulate(array: Any, axis: int = 0, dtype: Any = None) -> Any:
+        if dtype is not None:
+            raise not_differentiated(f"np.{ufunc.__name__}.accumulate with dtype=")
+        axis = normalize_axis_index(axis, array.ndim)
         values = array.data
         found = ufunc.accumulate(values, axis)
-        places = np.reshape(
-            np.arange(values.shape[axis]), (-1, *(1,) * (values.ndim - 1 - axis % values.ndim))
-        )
+        places = np.reshape(np.arange(values.shape[axis]), (-1, *(1,) * (values.ndim - 1 - axis)))
         attained = np.equal(values, found) | np.isnan(values)
         return take_along_axis(array, np.maximum.accumulate(np.where(attained, places, 0), axis), axis)
 
@@ -126,8 +128,17 @@ def _running(ufunc: np.ufunc) -> Any:
 
 implementations[np.maximum, "accumulate"] = _running(np.maximum)
 implementations[np.minimum, "accumulate"] = _running(np.minimum)
-implementations[np.add, "accumulate"] = lambda array, axis=0, dtype=None: cumsum(array, axis=axis)
-implementations[np.multiply, "accumulate"] = lambda array, axis=0, dtype=None: cumprod(array, axis=axis)
+
+
+def _accumulated(op: Any) -> Any:
+    def accumulate(array: Any, axis: int = 0, dtype: Any = None) -> Any:
+        return op(array, axis=normalize_axis_index(axis, array.ndim), dtype=dtype)
+
+    return accumulate
+
+
+implementations[np.add, "accumulate"] = _accumulated(cumsum)
+implementations[np.multiply, "accumulate"] = _accumulated(cumprod)
 
 
 # -------------------------------------------------------------------------------------- differences
@@ -178,9 +189,13 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     `varargs` are distances: one for all axes, or one for each, a number or the places of the samples.
     """
     axes = normalized(axis, f.ndim)
-    if len(varargs) not in (0, 1, len(axes)):
-        raise TypeError(f"np.gradient along {len(axes)} axes takes that many distances, not {len(varargs)}")
-    spacings = (varargs or (1.0,)) * (len(axes) if len(varargs) < 2 else 1)
+    spacings = varargs or (1.0,)
+    if len(spacings) == 1 and np.ndim(spacings[0]) == 0:
+        spacings *= len(axes)
+    if len(spacings) != len(axes):
+        raise TypeError(
+            f"np.gradient along {len(axes)} axes takes one number, or that many distances; got {len(varargs)}"
+        )
     results = [_slope(f, i, array_or_tensor(h), edge_order) for i, h in zip(axes, spacings, strict=True)]
     return results[0] if len(results) == 1 else tuple(results)
 
@@ -208,7 +223,11 @@ def _slope(f: Any, axis: int, spacing: Any, edge_order: int) -> Any:
         return np.concatenate([first, last], axis=axis)
     left, right = slopes[along(slice(None, -1), axis, f.ndim)], slopes[along(slice(1, None), axis, f.ndim)]
     before, after = steps[:-1], steps[1:]
-    inner = (left * after + right * before) / (before + after)
+    if spacing.ndim:
+        inner = (left * after + right * before) / (before + after)
+    else:  # not by way of what lies in the middle, which may be infinite
+        upper, lower = f[along(slice(2, None), axis, f.ndim)], f[along(slice(None, -2), axis, f.ndim)]
+        inner = (upper - lower) / (before + after)
     if edge_order == 2:
         bend = (right - left) / (before + after)
         first = first - before[:1] * bend[along(slice(0, 1), axis, f.ndim)]
