@@ -56,7 +56,7 @@ conjugate = ufunc(np.conjugate, lambda g, y, x: np.conjugate(g))
 @implements(np.angle)
 def angle(z: Any, deg: bool = False) -> Any:
     """Return the angle of complex numbers with the real axis, in radians or degrees."""
-    radians = arctan2(imag(z), real(z))
+    radians = arctan2(imag(z) if np.iscomplexobj(z) else 0, real(z))
     return np.rad2deg(radians) if deg else radians
 
 
@@ -131,7 +131,8 @@ def _power_by_base(g: Any, y: Any, x: Any, p: Any) -> Any:
 def _power_by_exponent(g: Any, y: Any, x: Any, p: Any) -> Any:
     """g y log(x), and its limit 0 where x = 0 and p >= 0."""
     still = np.equal(x, 0) & np.greater_equal(p, 0)
-    return np.where(still, 0, g * y * np.log(np.where(still, 1, x)))
+    base = np.where(still, 1, x)
+    return np.where(still, 0, g * y * np.log(base + 0j if y.dtype.kind == "c" else base))
 
 
 power = ufunc(np.power, _power_by_base, _power_by_exponent)
@@ -181,10 +182,14 @@ def divmod(a: Any, b: Any) -> tuple[Any, Any]:
     return floor_divide(a, b), remainder(a, b)
 
 
+_fraction = primitive(lambda x: np.modf(x)[0], lambda g, y, x: g, elementwise=True, name="modf")
+_whole = primitive(lambda x: np.modf(x)[1], _no_slope, elementwise=True, name="modf")
+
+
 @implements(np.modf)
 def modf(x: Any) -> tuple[Any, Any]:
     """Return the fractional and the integral part of x, both with its sign."""
-    return copysign(x - trunc(x), x), trunc(x)
+    return _fraction(x), _whole(x)
 
 
 implements(np.fix)(trunc)
@@ -253,15 +258,17 @@ _clip = primitive(
 
 
 @implements(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+def clip(a: Any, a_min: Any = ..., a_max: Any = ..., *, min: Any = None, max: Any = None) -> Any:
     """Limit the values of `a`; at a bound the gradient by `a` is 1. Where bounds cross, `a_max` counts."""
-    low = a_min if min is None else min
-    high = a_max if max is None else max
-    if low is None:
-        low = _extremes(a)[0]
-    if high is None:
-        high = _extremes(a)[1]
-    return _clip(a, low, high)
+    if a_min is ... and a_max is ...:
+        a_min, a_max = min, max
+    elif a_min is ... or a_max is ... or min is not None or max is not None:
+        raise TypeError("np.clip takes a_min and a_max together, or the keywords min and max instead")
+    if a_min is None:
+        a_min = _extremes(a)[0]
+    if a_max is None:
+        a_max = _extremes(a)[1]
+    return _clip(a, a_min, a_max)
 
 
 def _extremes(x: Any) -> tuple[Any, Any]:

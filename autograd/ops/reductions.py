@@ -180,7 +180,8 @@ def _prod_rule(
     moved = np.moveaxis(x, axes, last)
     rows = np.reshape(moved, (*moved.shape[: x.ndim - len(axes)], _count(x, axis)))
     others = np.moveaxis(np.reshape(product_of_others(rows), moved.shape), last, axes)
-    return _masked(spread(g * initial, x, axis, keepdims) * others, y, where)
+    scale = 1 if initial is None else initial
+    return _masked(spread(g * scale, x, axis, keepdims) * others, y, where)
 
 
 def product_of_others(x: Any) -> Any:
@@ -222,7 +223,8 @@ def average(
             order = np.argsort(axes)
             shape = [a.shape[i] if i in axes else 1 for i in range(a.ndim)]
             weights = np.reshape(np.transpose(weights, order), shape)
-        weights = np.broadcast_to(weights, a.shape)
+        dtype = np.result_type(a, weights, *([] if a.dtype.kind in "fc" else [np.float64]))
+        weights = np.broadcast_to(weights, a.shape).astype(dtype)
         scale = np.sum(weights, axis=axis, keepdims=keepdims)
         callback(_check_weights, values_of(scale))
         result = sum(a * weights, axis=axis, keepdims=keepdims) / scale
@@ -260,8 +262,11 @@ def nanprod(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = Fal
 @implements(np.nanmean)
 def nanmean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     """Return the mean of what is not NaN; NaN where there is nothing else."""
+    if a.dtype.kind not in "fc":
+        return mean(a, axis=axis, keepdims=keepdims, **_given(dtype))
     count = np.sum(~np.isnan(a), axis=axis, keepdims=keepdims)
     total = nansum(a, axis, dtype, keepdims=keepdims)
+    check_floating(total)
     return total / _counted(count, total.dtype)
 
 
@@ -293,6 +298,8 @@ def nanstd(
 
 def _nan_extreme(function: Any, extreme: Any, least: float) -> Any:
     def ignoring(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+        if a.dtype.kind not in "fc":
+            return extreme(a, axis=axis, keepdims=keepdims)
         found = extreme(np.where(np.isnan(a), least, a), axis=axis, keepdims=keepdims)
         return np.where(np.all(np.isnan(a), axis=axis, keepdims=keepdims), np.nan, found)
 

@@ -96,16 +96,24 @@ def _by_order(g: Any, y: Any, v: Any, x: Any) -> Any:
     raise TypeError("Bessel functions are not differentiated by their order; give it as a plain number")
 
 
-jv = ufunc(special.jv, _by_order, lambda g, y, v, x: g * 0.5 * (special.jv(v - 1, x) - special.jv(v + 1, x)))
-yv = ufunc(special.yv, _by_order, lambda g, y, v, x: g * 0.5 * (special.yv(v - 1, x) - special.yv(v + 1, x)))
-iv = ufunc(special.iv, _by_order, lambda g, y, v, x: g * 0.5 * (special.iv(v - 1, x) + special.iv(v + 1, x)))
-kv = ufunc(special.kv, _by_order, lambda g, y, v, x: g * -0.5 * (special.kv(v - 1, x) + special.kv(v + 1, x)))
+jv = ufunc(
+    special.jv, _by_order, lambda g, y, v, x: g * 0.5 * (special.jv(v - 1.0, x) - special.jv(v + 1.0, x))
+)
+yv = ufunc(
+    special.yv, _by_order, lambda g, y, v, x: g * 0.5 * (special.yv(v - 1.0, x) - special.yv(v + 1.0, x))
+)
+iv = ufunc(
+    special.iv, _by_order, lambda g, y, v, x: g * 0.5 * (special.iv(v - 1.0, x) + special.iv(v + 1.0, x))
+)
+kv = ufunc(
+    special.kv, _by_order, lambda g, y, v, x: g * -0.5 * (special.kv(v - 1.0, x) + special.kv(v + 1.0, x))
+)
 
 
 def _ive_rule(g: Any, y: Any, v: Any, x: Any) -> Any:
     """That of iv exp(-|Re x|): the second factor changes with the real part of a complex x alone."""
     along = np.real(g * y) * np.sign(np.real(x))
-    return g * 0.5 * (special.ive(v - 1, x) + special.ive(v + 1, x)) - along
+    return g * 0.5 * (special.ive(v - 1.0, x) + special.ive(v + 1.0, x)) - along
 
 
 ive = ufunc(special.ive, _by_order, _ive_rule)
