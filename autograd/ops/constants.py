@@ -11,11 +11,16 @@ from autograd.primitives import implements
 from autograd.tensor import values_of
 
 
+def _values(x: Any) -> Any:
+    """Return the values of a Tensor, or of those in a list."""
+    return type(x)(map(values_of, x)) if type(x) in (list, tuple) else values_of(x)
+
+
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     def on_values(*args: Any, **kwargs: Any) -> Any:
         return function(
-            *map(values_of, args),
-            **{word: values_of(x) for word, x in kwargs.items()},
+            *map(_values, args),
+            **{word: _values(x) for word, x in kwargs.items()},
         )
 
     return on_values

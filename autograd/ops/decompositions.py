@@ -346,10 +346,18 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     return _h(_cholesky(_h(a))) if upper else _cholesky(a)
 
 
+def _floating(x: Any) -> Any:
+    return x if x.dtype.kind in "fc" else x.astype(np.float64)
+
+
 @implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """Return the least-squares solution of a x = b, sums of squared residuals, rank and singular values."""
-    a, b = array_or_tensor(a), array_or_tensor(b)
+    a, b = _floating(array_or_tensor(a)), _floating(array_or_tensor(b))
+    if a.ndim != 2 or b.ndim not in (1, 2):
+        raise np.linalg.LinAlgError(
+            f"np.linalg.lstsq takes a matrix and a vector or matrix, not {a.shape}, {b.shape}"
+        )
     m, n = a.shape
     tolerance = np.finfo(a.dtype).eps * max(m, n) if rcond is None else rcond
     x = np.linalg.pinv(a, rcond=tolerance) @ b
@@ -380,15 +388,15 @@ length = primitive(_length, _length_rule, name="norm")
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Return a norm of vectors (one axis) or matrices (two), of any order that NumPy takes; at 0, slope 0."""
-    axes = normalized(axis, x.ndim)
+    x, axes = _floating(x), normalized(axis, x.ndim)
+    if len(axes) not in (1, 2) and not (ord is None and axis is None):
+        raise ValueError(
+            f"np.linalg.norm with ord={ord} takes one axis or two; got {axes} of shape {x.shape}"
+        )
     if ord is None or (axis is None and x.ndim == 1 and ord == 2) or (len(axes) == 1 and ord == 2):
         return length(x, axis=axes, keepdims=keepdims)
     if len(axes) == 1:
         return _vector_norm(x, ord, axes[0], keepdims)
-    if len(axes) != 2:
-        raise ValueError(
-            f"np.linalg.norm with ord={ord} takes one axis or two; got {axes} of shape {x.shape}"
-        )
     return _matrix_norm(x, ord, axes, keepdims)
 
 
@@ -404,7 +412,7 @@ def _vector_norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
         return np.sum(size, axis=axis, keepdims=keepdims)
     total = np.sum(size**ord, axis=axis, keepdims=keepdims)
     nothing = total == 0
-    return np.where(nothing, 0, np.where(nothing, 1, total) ** (1 / ord))
+    return np.where(nothing, 0 if ord > 0 else np.inf, np.where(nothing, 1, total) ** (1 / ord))
 
 
 def _extreme(sizes: Any, ord: Any, axis: int, keepdims: bool) -> Any:
@@ -442,7 +450,8 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Return a norm of vectors, of which several axes are one."""
-    if ord == 2:
+    x = _floating(x)
+    if ord is None or ord == 2:
         return length(x, axis=normalized(axis, x.ndim), keepdims=keepdims)
     return _vector_norm(x, ord, normalized(axis, x.ndim), keepdims)
 
@@ -452,5 +461,8 @@ def cond(x: Any, p: Any = None) -> Any:
     """Return the condition number of matrices in a norm, by default that of the singular values."""
     if p in (None, 2, -2):
         values = np.linalg.svdvals(x)
-        return values[..., -1] / values[..., 0] if p == -2 else values[..., 0] / values[..., -1]
+        first, last = values[..., 0], values[..., -1]
+        numerator, denominator = (last, first) if p == -2 else (first, last)
+        nothing = denominator == 0
+        return np.where(nothing, np.inf, numerator / np.where(nothing, 1, denominator))
     return norm(x, p, (-2, -1)) * norm(np.linalg.inv(x), p, (-2, -1))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autograd.backend import array_or_tensor
 from autograd.ops.indexing import along, getitem, scatter
@@ -19,6 +20,12 @@ from autograd.primitives import implements, primitive
 
 # The same scale, of the transform in the other direction.
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
+
+
+def _opposite(norm: Any) -> str:
+    if norm not in _OPPOSITE:
+        raise ValueError(f"norm={norm!r}; a Fourier transform takes 'backward', 'ortho' or 'forward'")
+    return _OPPOSITE[norm]
 
 
 def _fitted(x: Any, n: int, axis: int) -> Any:
@@ -105,13 +112,13 @@ def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 @implements(np.fft.hfft)
 def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """Return the real transform of a signal of which the first half is given: it has Hermitian symmetry."""
-    return irfft(np.conjugate(a), n, axis, _OPPOSITE[norm])
+    return irfft(np.conjugate(a), n, axis, _opposite(norm))
 
 
 @implements(np.fft.ihfft)
 def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """Return the inverse of `hfft`."""
-    return np.conjugate(rfft(a, n, axis, _OPPOSITE[norm]))
+    return np.conjugate(rfft(a, n, axis, _opposite(norm)))
 
 
 # ------------------------------------------------------------------------------------- several axes
@@ -119,11 +126,13 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 
 def _sizes_and_axes(a: Any, s: Any, axes: Any) -> tuple[list[int | None], list[int]]:
     if axes is None:
-        axes = range(a.ndim) if s is None else range(a.ndim - len(s), a.ndim)
-    sizes: list[int | None] = [None] * len(axes) if s is None else [None if n in (None, -1) else n for n in s]
+        axes = range(a.ndim) if s is None else range(-len(s), 0)
+    axes = [normalize_axis_index(axis, a.ndim) for axis in axes]
+    sizes = [a.shape[axis] for axis in axes] if s is None else list(s)
     if len(sizes) != len(axes):
-        raise ValueError(f"a Fourier transform of axes {tuple(axes)} takes a size for each, not s={s}")
-    return sizes, [int(axis) for axis in axes]
+        raise ValueError(f"a Fourier transform of axes {axes} takes a size for each, not s={s}")
+    sizes = [a.shape[axis] if n == -1 else n for n, axis in zip(sizes, axes, strict=True)]
+    return sizes, axes
 
 
 def _along_all(one: Callable[..., Any], a: Any, s: Any, axes: Any, norm: str | None) -> Any:
@@ -173,7 +182,7 @@ def irfftn(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> 
     sizes, axes = _sizes_and_axes(a, s, axes)
     for n, axis in zip(sizes[:-1], axes[:-1], strict=True):
         a = ifft(a, n, axis, norm)
-    return irfft(a, sizes[-1], axes[-1], norm)
+    return irfft(a, None if s is None else sizes[-1], axes[-1], norm)
 
 
 @implements(np.fft.rfft2)

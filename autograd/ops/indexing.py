@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autograd.backend import array_or_tensor, may_repeat, scatter_add
 from autograd.primitives import implements, primitive
@@ -35,7 +36,7 @@ def getitem(x: Any, index: Any) -> Any:
 
 def along(part: Any, axis: int, ndim: int) -> tuple[Any, ...]:
     """Return the index of `part` of one axis, and everything of the others."""
-    return (*(slice(None),) * (axis % ndim), part)
+    return (*(slice(None),) * normalize_axis_index(axis, ndim), part)
 
 
 # ------------------------------------------------------------------------------ functional updates
@@ -109,8 +110,10 @@ def _updated(op: Any, x: Any, index: Any, value: Any) -> Any:
 def take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Any:
     """Return the elements (along an axis) that indices number; modes are NumPy's raise, wrap and clip."""
     a, indices = array_or_tensor(a), array_or_tensor(_plain(indices))
-    if indices.dtype == np.bool_:
+    if indices.dtype == np.bool_ or not indices.size:
         indices = indices.astype(np.intp)
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"np.take has the modes raise, wrap and clip, not {mode!r}")
     if axis is None:
         a, axis = np.ravel(a), 0
     elif a.ndim == 0:
@@ -133,7 +136,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
         raise ValueError(
             f"np.take_along_axis needs indices of as many axes as the array {arr.shape}, not {indices.shape}"
         )
-    axis %= arr.ndim
+    axis = normalize_axis_index(axis, arr.ndim)
     grid = np.ogrid[tuple(slice(n) for n in arr.shape)] if arr.ndim > 1 else [None]
     return getitem(arr, (*grid[:axis], indices, *grid[axis + 1 :]))
 
@@ -141,6 +144,8 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     """Return the elements (along an axis) for which a condition, of one axis, holds."""
+    if np.ndim(condition) != 1:
+        raise ValueError(f"np.compress takes a condition of one axis, not of {np.ndim(condition)}")
     return take(a, np.flatnonzero(condition), axis)
 
 
@@ -158,6 +163,9 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
             "np.select needs as many conditions as choices, at least one; got "
             f"{len(condlist)} and {len(choicelist)}"
         )
+    kinds = [array_or_tensor(condition).dtype for condition in condlist]
+    if any(kind != np.bool_ for kind in kinds):
+        raise TypeError(f"np.select takes conditions that are booleans, not {', '.join(map(str, kinds))}")
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         result = np.where(condition, choice, result)
@@ -174,7 +182,7 @@ def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
         a = np.clip(a, 0, count - 1)
     else:
         callback(_check_choices, a, count)
-    return select([a == number for number in range(count)], list(choices))
+    return select([a == number for number in range(count)], list(choices), choices[-1])
 
 
 def _check_choices(a: Any, count: int) -> None:

@@ -6,6 +6,7 @@ from math import prod as _product
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from autograd import backend
 from autograd.backend import array_or_tensor
@@ -121,6 +122,10 @@ def _explicit(subscripts: str, operands: tuple[Any, ...]) -> str:
     if not arrow:
         once = sorted(letter for letter in set(terms) - set(",.") if terms.count(letter) == 1)
         output = "..." + "".join(once)
+    elif batch and "..." not in output:
+        raise ValueError(
+            f"einsum {subscripts!r} does not say where the axes of ... go: write it on the right, too"
+        )
     return f"{','.join(spelt)}->{output.replace('...', batch)}"
 
 
@@ -145,10 +150,17 @@ def inner(a: Any, b: Any) -> Any:
     return np.multiply(a, b) if a.ndim == 0 or b.ndim == 0 else tensordot(a, b, (-1, -1))
 
 
-@implements(np.outer, np.linalg.outer)
+@implements(np.outer)
 def outer(a: Any, b: Any) -> Any:
     """Return the products of all pairs of elements."""
     return np.ravel(a)[:, None] * np.ravel(b)
+
+
+@implements(np.linalg.outer)
+def _linalg_outer(x1: Any, x2: Any, /) -> Any:
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"np.linalg.outer takes vectors, not shapes {np.shape(x1)} and {np.shape(x2)}")
+    return outer(x1, x2)
 
 
 @implements(np.vdot)
@@ -161,7 +173,7 @@ def vdot(a: Any, b: Any) -> Any:
 def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
     """Return the sums of products along an axis, those of x1 conjugated."""
     x1, x2 = (np.moveaxis(array_or_tensor(x), axis, -1) for x in (x1, x2))
-    return np.sum(conjugate_of(x1) * x2, axis=-1)
+    return matmul(conjugate_of(x1)[..., None, :], x2[..., None])[..., 0, 0]
 
 
 implements(np.vecdot, np.linalg.vecdot)(vecdot)
@@ -172,12 +184,17 @@ if hasattr(np, "matvec"):  # NumPy 2.2
     @implements(np.matvec)
     def matvec(x1: Any, x2: Any) -> Any:
         """Return the products of matrices and vectors."""
-        return matmul(x1, array_or_tensor(x2)[..., None])[..., 0]
+        return matmul(_matrices(x1), array_or_tensor(x2)[..., None])[..., 0]
 
     @implements(np.vecmat)
     def vecmat(x1: Any, x2: Any) -> Any:
         """Return the products of vectors, conjugated, and matrices."""
-        return matmul(conjugate_of(array_or_tensor(x1))[..., None, :], x2)[..., 0, :]
+        return matmul(conjugate_of(array_or_tensor(x1))[..., None, :], _matrices(x2))[..., 0, :]
+
+    def _matrices(x: Any) -> Any:
+        if np.ndim(x) < 2:
+            raise ValueError(f"this takes matrices, and the shape is {np.shape(x)}")
+        return x
 
 
 @implements(np.tensordot, np.linalg.tensordot)
@@ -188,8 +205,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         of_a, of_b = range(a.ndim - int(axes), a.ndim), range(int(axes))
     else:
         of_a, of_b = axes
-    summed_a, summed_b = ([of] if isinstance(of, (int, np.integer)) else list(of) for of in (of_a, of_b))
-    summed_a, summed_b = [i % a.ndim for i in summed_a], [i % b.ndim for i in summed_b]
+    summed_a, summed_b = list(normalize_axis_tuple(of_a, a.ndim)), list(normalize_axis_tuple(of_b, b.ndim))
     if [a.shape[i] for i in summed_a] != [b.shape[i] for i in summed_b]:
         raise ValueError(f"np.tensordot of shapes {a.shape} and {b.shape}: axes={axes} differ in length")
     kept_a = [i for i in range(a.ndim) if i not in summed_a]

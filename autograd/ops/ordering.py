@@ -78,12 +78,8 @@ _CONTINUOUS = {
     "normal_unbiased": (3 / 8, 3 / 8),
     "interpolated_inverted_cdf": (0.0, 1.0),
 }
-# Of the elements below and above that place (for "linear"), the share of the one above.
-_DISCRETE: dict[str, Callable[[Any], Any]] = {
-    "lower": np.zeros_like,
-    "higher": lambda share: np.ceil(share),
-    "midpoint": lambda share: np.ceil(share) / 2,
-}
+# The place of an element, from that place (for "linear").
+_PICKED: dict[str, Callable[[Any], Any]] = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}
 
 
 @implements(np.quantile)
@@ -93,6 +89,8 @@ def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdi
     Methods are NumPy's: those that interpolate, "lower", "higher", "midpoint" and "nearest".
     """
     a = array_or_tensor(a)
+    if a.dtype.kind == "c":
+        raise TypeError(f"quantiles need an order, which {a.dtype} numbers do not have")
     q = np.asarray(q, a.dtype if isinstance(q, (int, float)) and a.dtype.kind == "f" else None)
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError("quantiles must lie between 0 and 1 (percentiles between 0 and 100)")
@@ -104,19 +102,21 @@ def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdi
     if method in _CONTINUOUS:
         alpha, beta = _CONTINUOUS[method]
         place = np.clip(n * q + (alpha + q * (1 - alpha - beta)) - 1, 0, n - 1)
-    elif method == "nearest":
-        place = np.rint(place)
-    elif method not in _DISCRETE:
+    elif method == "midpoint":
+        place = (np.floor(place) + np.ceil(place)) * 0.5
+    elif method in _PICKED:
+        place = _PICKED[method](place)
+    else:
         raise ValueError(
             f"quantiles by the method {method!r} are not differentiated; there are "
-            f"{', '.join([*_CONTINUOUS, *_DISCRETE, 'nearest'])}"
+            f"{', '.join([*_CONTINUOUS, *_PICKED, 'midpoint'])}"
         )
     below = np.floor(place).astype(np.intp)
-    share = (place - below).astype(place.dtype)
-    if method in _DISCRETE:
-        share = _DISCRETE[method](share)
-    lower, upper = take(rows, below, -1), take(rows, np.minimum(below + 1, n - 1), -1)
-    result = np.where(share == 0, lower, lower + (upper - lower) * share)
+    result = take(rows, below, -1)
+    if method not in _PICKED:
+        share = (place - below).astype(place.dtype)
+        above = take(rows, np.minimum(below + 1, n - 1), -1)
+        result = np.where(share == 0, result, result + (above - result) * share)
     if a.dtype.kind in "fc":
         unknown = np.isnan(rows[..., -1])
         result = np.where(unknown[(..., *(None,) * q.ndim)], np.nan, result)
@@ -127,5 +127,6 @@ def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdi
 @implements(np.percentile)
 def percentile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
     """Return the percentiles q, between 0 and 100; see np.quantile."""
-    q = q / 100 if type(q) in (int, float) else np.true_divide(q, 100)
+    a = array_or_tensor(a)
+    q = np.true_divide(q, a.dtype.type(100) if a.dtype.kind == "f" else 100)
     return quantile(a, q, axis, method=method, keepdims=keepdims)

@@ -33,7 +33,7 @@ def _fixed(order: str) -> Any:
 
 
 def _transpose_rule(g: Any, y: Any, x: Any, *, axes: Any = None) -> Any:
-    return np.transpose(g, None if axes is None else np.argsort([axis % x.ndim for axis in axes]))
+    return np.transpose(g, None if axes is None else np.argsort(normalized(axes, x.ndim)))
 
 
 copy = primitive(np.copy, lambda g, y, x: g)
@@ -115,9 +115,12 @@ def flipud(m: Any) -> Any:
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     """Turn by k right angles in the plane of two axes, from the first towards the second."""
+    if len(axes) != 2:
+        raise ValueError(f"np.rot90 takes two axes, not {axes}")
+    axes = normalized(tuple(axes), m.ndim)
     k %= 4
     if k == 2:
-        return flip(m, tuple(axes))
+        return flip(m, axes)
     if k == 1:
         return np.swapaxes(flip(m, axes[1]), *axes)
     return flip(np.swapaxes(m, *axes), axes[1]) if k else m
@@ -286,13 +289,13 @@ def diag(v: Any, k: int = 0) -> Any:
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
     """Return a copy with zeros above the k-th diagonal."""
-    return where(_lower(m, k), m, 0)
+    return where(_lower(m, k), m, np.zeros((), m.dtype))
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     """Return a copy with zeros below the k-th diagonal."""
-    return where(_lower(m, k - 1), 0, m)
+    return where(_lower(m, k - 1), np.zeros((), m.dtype), m)
 
 
 def _lower(m: Any, k: int) -> Any:
@@ -306,5 +309,5 @@ def _linalg_diagonal(x: Any, /, *, offset: int = 0) -> Any:
 
 
 @implements(np.linalg.trace)
-def _linalg_trace(x: Any, /, *, offset: int = 0) -> Any:
+def _linalg_trace(x: Any, *, offset: int = 0) -> Any:
     return trace(x, offset, -2, -1)
