@@ -11,16 +11,11 @@ from autograd.primitives import implements
 from autograd.tensor import values_of
 
 
-def _values(x: Any) -> Any:
-    """Return the values of a Tensor, or of those in a list."""
-    return type(x)(map(values_of, x)) if type(x) in (list, tuple) else values_of(x)
-
-
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     def on_values(*args: Any, **kwargs: Any) -> Any:
         return function(
-            *map(_values, args),
-            **{word: _values(x) for word, x in kwargs.items()},
+            *map(values_of, args),
+            **{word: values_of(x) for word, x in kwargs.items()},
         )
 
     return on_values
@@ -60,7 +55,6 @@ for _function in (
     np.argwhere,
     np.argsort,
     np.argpartition,
-    np.lexsort,
     np.searchsorted,
     np.digitize,
     np.nanargmax,
@@ -85,3 +79,9 @@ for _function in (
     np.array_str,
 ):
     implements(_function)(_plain(_function))
+
+
+@implements(np.lexsort)
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Return the order by the last of several keys, and where that is equal by those before."""
+    return np.lexsort(tuple(map(values_of, keys)), axis)
