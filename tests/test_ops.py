@@ -1379,7 +1379,7 @@ INPUTS = {
         *("np.average(c, weights=[[1, 2], [3, 4]], returned=True)", "np.nanmean(i)"),
         *("np.nanmean(i, dtype=int)", "np.nanmax(i)", "np.nanmin(b, axis=0)", "np.nanmax(u)"),
         *("np.tril(b)", "np.triu(b, 1)", "np.triu(i)", "np.linalg.norm(e, np.inf)"),
-        *("np.linalg.norm(e, 1)", "np.linalg.norm(i)", "np.linalg.norm(i, 1)"),
+        *("np.linalg.norm(i)", "np.linalg.norm(i, 1)"),
         *("np.linalg.norm(i[0], -1)", "np.linalg.norm(i[0], 0)"),
         *("np.linalg.vector_norm(b, ord=np.inf)", "np.linalg.matrix_norm(i, ord=-np.inf)"),
         *("np.linalg.cond(0 * x)", "np.linalg.trace(x, dtype=None)", "np.vecdot(u, u)"),
@@ -1418,7 +1418,7 @@ def test_values_dtypes_and_containers_are_numpys(text: str) -> None:
     [
         ("np.clip(x, 0)", "a_max|together"),
         ("np.clip(x, 0, 1, min=2)", "min|together"),
-        ("np.take(x, 0, mode='r')", "raise, wrap and clip|clip"),
+        ("np.take(x, 0, mode='nothing')", "raise, wrap and clip|clip"),
         ("np.take_along_axis(x, np.array([[0]]), axis=-3)", "out of bounds"),
         ("np.take_along_axis(s, np.array(0), axis=-1)", "out of bounds"),
         ("np.diff(x, axis=2)", "out of bounds"),
@@ -1484,3 +1484,16 @@ def test_orders_of_bessel_functions_may_be_unsigned() -> None:
     order = np.array([0, 1], np.uint8)
     for f in (special.jv, special.iv, special.kv, special.ive):
         assert gradcheck(lambda x, f=f: f(order, x), np.array([0.7, 1.3]))
+
+
+def test_digamma_of_complex_numbers_says_what_it_has_no_gradient_for() -> None:
+    special = pytest.importorskip("scipy.special", reason="SciPy is not installed")
+    with pytest.raises(TypeError, match="digamma of complex numbers is not differentiated"):
+        vjp(special.digamma, np.array([1.0 + 2j]))[1](np.array([1.0]))
+
+
+@pytest.mark.parametrize("ord", [1, 2, np.inf])
+def test_norms_of_nothing_are_0(ord: Any) -> None:  # NumPy's since 2.3
+    for x in (np.zeros(0), np.zeros((3, 0))):
+        assert np.linalg.norm(Tensor(x), ord).item() == 0
+        assert grad(lambda x: np.linalg.norm(x, ord))(x).shape == x.shape

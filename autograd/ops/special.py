@@ -39,8 +39,16 @@ gammaln = ufunc(special.gammaln, lambda g, y, x: g * special.digamma(x))
 loggamma = ufunc(special.loggamma, lambda g, y, x: g * special.digamma(x))
 rgamma = ufunc(special.rgamma, lambda g, y, x: -g * y * special.digamma(x))
 digamma = ufunc(special.digamma, lambda g, y, x: g * polygamma(1, x))
+
+
+def _polygamma_forward(x: Any, *, n: int) -> Any:
+    if x.dtype.kind == "c":
+        raise TypeError("digamma of complex numbers is not differentiated: SciPy has no polygamma of them")
+    return special.polygamma(n, x).astype(x.dtype)
+
+
 _polygamma: Any = primitive(
-    lambda x, *, n: special.polygamma(n, x).astype(x.dtype),
+    _polygamma_forward,
     lambda g, y, x, *, n: g * _polygamma(x, n=n + 1),
     elementwise=True,
     name="polygamma",
