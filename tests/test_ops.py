@@ -1486,6 +1486,12 @@ def test_orders_of_bessel_functions_may_be_unsigned() -> None:
         assert gradcheck(lambda x, f=f: f(order, x), np.array([0.7, 1.3]))
 
 
+def test_logarithms_of_negative_numbers_times_complex_ones() -> None:
+    special = pytest.importorskip("scipy.special", reason="SciPy is not installed")
+    for f in (special.xlogy, special.xlog1py):
+        assert gradcheck(f, np.array([0.5 + 1j, -1.0 + 0.25j]), np.array([-1.5, 3.0]), order=2)
+
+
 def test_digamma_of_complex_numbers_says_what_it_has_no_gradient_for() -> None:
     special = pytest.importorskip("scipy.special", reason="SciPy is not installed")
     with pytest.raises(TypeError, match="digamma of complex numbers is not differentiated"):
@@ -1497,3 +1503,10 @@ def test_norms_of_nothing_are_0(ord: Any) -> None:  # NumPy's since 2.3
     for x in (np.zeros(0), np.zeros((3, 0))):
         assert np.linalg.norm(Tensor(x), ord).item() == 0
         assert grad(lambda x: np.linalg.norm(x, ord))(x).shape == x.shape
+
+
+def test_quantiles_between_infinity_and_a_number_are_numpys() -> None:
+    x = np.array([-np.inf, -1.5, 0.0])
+    with np.errstate(invalid="ignore"):
+        for q in (0.2, 0.3, 0.9):
+            np.testing.assert_allclose(np.quantile(Tensor(x), q).data, np.quantile(x, q))

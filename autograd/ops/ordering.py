@@ -116,7 +116,9 @@ def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdi
     if method not in _PICKED:
         share = (place - below).astype(place.dtype)
         above = take(rows, np.minimum(below + 1, n - 1), -1)
-        result = np.where(share == 0, result, result + (above - result) * share)
+        gap = above - result  # from the nearer end, as NumPy: the other may be infinite
+        between = np.where(share >= 0.5, above - gap * (1 - share), result + gap * share)
+        result = np.where(share == 0, result, between)
     if a.dtype.kind in "fc":
         unknown = np.isnan(rows[..., -1])
         result = np.where(unknown[(..., *(None,) * q.ndim)], np.nan, result)

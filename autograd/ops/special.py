@@ -72,10 +72,11 @@ betaln = ufunc(
 )
 
 
-def _logarithm(x: Any, y: Any, log: Any, least: float) -> Any:
+def _logarithm(out: Any, x: Any, y: Any, log: Any, least: float) -> Any:
     """Return log(y), and 0 where x is 0 and the logarithm is not a number: there x log(y) is 0."""
     nothing = np.equal(x, 0) & np.less_equal(y, least)
-    return np.where(nothing, 0, log(np.where(nothing, 1, y)))
+    safe = np.where(nothing, 1, y)
+    return np.where(nothing, 0, log(safe + 0j if out.dtype.kind == "c" else safe))
 
 
 def _ratio(x: Any, y: Any) -> Any:
@@ -86,12 +87,12 @@ def _ratio(x: Any, y: Any) -> Any:
 
 xlogy = ufunc(
     special.xlogy,
-    lambda g, out, x, y: g * _logarithm(x, y, np.log, 0),
+    lambda g, out, x, y: g * _logarithm(out, x, y, np.log, 0),
     lambda g, out, x, y: g * _ratio(x, y),
 )
 xlog1py = ufunc(
     special.xlog1py,
-    lambda g, out, x, y: g * _logarithm(x, y, np.log1p, -1),
+    lambda g, out, x, y: g * _logarithm(out, x, y, np.log1p, -1),
     lambda g, out, x, y: g * _ratio(x, 1 + y),
 )
 entr = ufunc(special.entr, lambda g, y, x: g * (-np.log(x) - 1))
