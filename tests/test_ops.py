@@ -557,6 +557,8 @@ TABLE = [
     row("x.transpose((1, 0))", (2, 3)),
     row("x.T", (2, 3)),
     row("x.T", ()),
+    row("x.mT", (2, 3, 1)),
+    row("x.copy()", (2, 3)),
     row("np.swapaxes(x, 0, -1)", (2, 3, 2)),
     row("x.swapaxes(-1, -2)", (2, 3, 2)),
     row("np.moveaxis(x, 0, -1)", (2, 3, 1)),

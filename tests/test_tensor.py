@@ -647,3 +647,14 @@ def test_numpys_and_pythons_global_random_state_are_left_alone() -> None:
     before = repr(np.random.get_state()), random.getstate()  # noqa: NPY002
     np.exp(leaf(1.0)).sum().backward()
     assert (repr(np.random.get_state()), random.getstate()) == before  # noqa: NPY002
+
+
+def test_methods_that_answer_with_plain_values() -> None:
+    t = Tensor([[2.0, 0.0], [0.0, 1.0]], requires_grad=True)
+    for answer in (t.any(axis=0), t.all(), t.nonzero(), t.argsort(axis=0), t.argmax(axis=1, keepdims=True)):
+        assert all(
+            type(part) in (np.ndarray, np.bool_) for part in (answer if type(answer) is tuple else [answer])
+        )
+    np.testing.assert_array_equal(t.any(axis=0), [True, True])
+    np.testing.assert_array_equal(t.argsort(axis=0), [[1, 0], [0, 1]])
+    assert not t.all()
