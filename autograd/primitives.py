@@ -291,13 +291,15 @@ def as_function(op: Op) -> Callable[..., Any]:
 
     def apply(*inputs: Any, **params: Any) -> Any:
         paused, tracer, debugger = mode() if modes else ORDINARY
+        if tracer is not None:
+            for x in inputs:
+                if type(x) is Tensor:
+                    tracer.touch(x)
         tracked = False
         values: list[Any] = []
         constants = 0
         for x in inputs:
             if type(x) is Tensor:
-                if tracer is not None:
-                    tracer.touch(x)
                 values.append(x._array)
                 if x._tracked:
                     tracked = True
@@ -312,17 +314,17 @@ def as_function(op: Op) -> Callable[..., Any]:
                 "one rule per array, None where there is no gradient"
             )
         try:
-            if tracer is not None:
-                value = _traced(op, values, params)
-            elif debugger is not None:
-                value = debugger.compute(forward, values, params)
-            else:
+            if tracer is debugger:  # there is neither
                 value = forward(*values, **params)
+            elif tracer is not None:
+                value = _traced(op, values, params)
+            else:
+                value = debugger.compute(forward, values, params)
         except Exception as error:
             raise _explained(error, op, inputs, params) from None
         recorded = (tracked or source) and not paused
         if constants:
-            inputs = tuple(x if type(x) is Tensor else v for x, v in zip(inputs, values, strict=True))
+            inputs = tuple([x if type(x) is Tensor else v for x, v in zip(inputs, values)])  # noqa: B905
         made_by = op if debugger is None else debugger.examine(op, inputs, params, value)
         return _result(made_by, value, inputs, params, tracked and recorded, recorded)
 
