@@ -784,7 +784,11 @@ def test_training_that_diverges_is_told_in_words(tmp_path: Path) -> None:
 def test_an_interrupted_run_ends_in_words_and_keeps_what_it_has(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, str(ROOT / "train.py"), *QUICK, "--epochs", "100000", "--out", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a suite in the background ignores
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("Epoch 3:"):
