@@ -22,6 +22,8 @@ from autograd import add_at, set_at, vjp
 from nn import functional as F
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")  # since NumPy 2.5
 if find_spec("scipy"):
     from scipy import special
 
