@@ -23,7 +23,6 @@ from nn import functional as F
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")  # since NumPy 2.5
 if find_spec("scipy"):
     from scipy import special
 
@@ -32,6 +31,7 @@ else:
     special = polygamma = None
 
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:numpy.fix is deprecated"),  # since NumPy 2.5
     pytest.mark.filterwarnings("ignore:Casting complex values to real"),
     pytest.mark.filterwarnings("ignore:reduction. 'mean' divides"),
 ]
