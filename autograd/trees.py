@@ -36,8 +36,13 @@ def _branches(tree: Any) -> list[Any] | None:
 
 
 def field_names(kind: type) -> tuple[str, ...] | None:
-    """Return the fields that the constructor of a dataclass takes; None of another class."""
-    return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else None
+    """Return the fields that the constructor of a dataclass takes; None of another class, and of modules.
+
+    A module is more than its fields: it has a mode, and parameters that another of the same fields has not.
+    """
+    if not is_dataclass(kind) or hasattr(kind, "named_parameters"):
+        return None
+    return tuple(field.name for field in fields(kind) if field.init)
 
 
 def flatten(tree: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+import nn
 from autograd.trees import argument_paths, flatten, flatten_like, map_tree, paths, rebuild
 
 Point = namedtuple("Point", "x y")
@@ -129,3 +130,9 @@ def test_structures_that_differ_are_named(structure: Any, tree: Any, message: st
         ValueError, match=re.escape(f"the structure of the value that it belongs to: {message}")
     ):
         flatten_like(structure, tree)
+
+
+def test_modules_that_are_dataclasses_are_leaves() -> None:
+    layer = nn.ELU(0.5)
+    assert flatten([layer]) == [layer]
+    assert rebuild((layer, 1.0), iter((layer, 2.0)))[0] is layer
