@@ -26,12 +26,17 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.promote_types(dtype, np.float32)
 
 
+def _as_reals(array: Array) -> Array:
+    """Return a complex array as a row of its real and imaginary parts, which are parameters of their own."""
+    return array.reshape(-1).view(np.finfo(array.dtype).dtype) if array.dtype.kind == "c" else array
+
+
 class Optimizer:
     """What optimizers share: the parameters, the learning rate, and arrays of state per parameter.
 
     An optimizer names its state in `slots`, says in `numbers` what it computes with in a step, and in
     `update` what happens to one piece of a parameter, in place. `lr` may be changed between steps, e.g. by
-    a schedule.
+    a schedule. Of complex parameters the real and imaginary parts are changed, each by itself.
     """
 
     slots: tuple[str, ...] = ()
@@ -66,8 +71,9 @@ class Optimizer:
             for slot in self.slots
         }
         self._pieces: list[tuple[Any, list[Piece], list[Array]]] = [(None, [], [])] * len(self.parameters)
-        longest = min(PIECE, max(parameter.size for parameter in self.parameters))
-        dtypes = {_wide(parameter.dtype) for parameter in self.parameters}
+        reals = [_as_reals(parameter.data) for parameter in self.parameters]
+        longest = min(PIECE, max(array.size for array in reals))
+        dtypes = {_wide(array.dtype) for array in reals}
         self._scratch = {dtype: np.empty((2, longest), dtype) for dtype in dtypes}
         self._numbers: dict[Any, Array] = {}  # by dtype: a row per parameter
 
@@ -100,6 +106,7 @@ class Optimizer:
             cut, pieces, numbers = self._pieces[number]
             if cut is not data:
                 pieces, numbers = self._cut(number, data)
+            gradient = _as_reals(gradient)
             for place, w, state, scratch in pieces:
                 g = gradient if place is None else gradient.reshape(-1)[place]
                 if self.weight_decay:
@@ -125,7 +132,8 @@ class Optimizer:
     def _cut(self, number: int, data: Array) -> tuple[list[Piece], list[Array]]:
         """Cut a parameter into pieces, and remember them as long as its array lives."""
         # As the data of Tensors jit sees these arrays, too.
-        state = [Tensor(self.state[slot][number]).data for slot in self.slots]
+        state = [_as_reals(Tensor(self.state[slot][number]).data) for slot in self.slots]
+        owner, data = data, _as_reals(data)
         numbers = Tensor(self._numbers[_wide(data.dtype)]).data
         scratch = Tensor(self._scratch[_wide(data.dtype)]).data
         constants = [numbers[number, i, ...] for i in range(numbers.shape[1])]
@@ -139,7 +147,7 @@ class Optimizer:
                 w, *parts = (row.reshape(-1)[place] for row in (data, *state))
                 pieces.append((place, w, parts, [row[: w.size] for row in scratch]))
         if type(data) is np.ndarray:
-            self._pieces[number] = data, pieces, constants
+            self._pieces[number] = owner, pieces, constants
         return pieces, constants
 
     def decay_number(self) -> float:
@@ -398,7 +406,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     _check_limit("max_norm", max_norm)
     gradients = [p.grad.data for p in parameters if p.grad is not None]
-    squares = (float(np.sum(np.square(g, dtype=np.float64))) for g in gradients)
+    squares = (float(np.sum(np.square(_as_reals(g), dtype=np.float64))) for g in gradients)
     norm = sqrt(sum(squares))
     if max_norm < norm < np.inf:
         for gradient in gradients:
@@ -412,8 +420,13 @@ def _check_limit(name: str, value: float) -> None:
 
 
 def clip_grad_value_(parameters: Iterable[Tensor], limit: float) -> None:
-    """Limit every element of the gradients, in place, to the range from -limit to limit."""
+    """Limit every element of the gradients, in place, to the range from -limit to limit.
+
+    Of complex gradients the real and imaginary parts are limited.
+    """
     _check_limit("limit", limit)
     for parameter in parameters:
         if parameter.grad is not None:
-            np.clip(parameter.grad.data, -limit, limit, out=parameter.grad.data)
+            gradient = parameter.grad.data
+            for part in (gradient.real, gradient.imag) if gradient.dtype.kind == "c" else (gradient,):
+                np.clip(part, -limit, limit, out=part)

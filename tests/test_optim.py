@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Tensor
+from autograd import Tensor, jit
 from nn import (
     MLP,
     SGD,
@@ -723,3 +723,52 @@ def test_without_a_limit_nothing_is_clipped(clip: Callable[..., Any]) -> None:
     parameter = with_gradient([1.0], [2.0])
     assert clip([parameter], np.inf) in (2, None)
     assert parameter.grad.item() == 2
+
+
+# ----------------------------------------------------------------------------------------- complex
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("shape", [(), (3,), (5, 30)])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+        (Adam, {"weight_decay": 0.1}),
+        (AdamW, {}),
+        (RMSprop, {}),
+        (Adagrad, {}),
+    ],
+)
+def test_of_complex_parameters_both_parts_are_changed_by_themselves(
+    kind: Any, options: Any, shape: tuple[int, ...], dtype: Any, recorded: bool
+) -> None:
+    x, y, a, b = np.random.default_rng(0).normal(size=(4, *shape))
+    whole, real, imag = leaf(x + 1j * y, dtype), leaf(x), leaf(y)
+    of_whole, of_parts = kind([whole], lr=0.1, **options), kind([real, imag], lr=0.1, **options)
+
+    def step() -> None:
+        of_whole.zero_grad()
+        np.sum(np.abs(whole - (a + 1j * b).astype(dtype)) ** 2).backward()
+        of_whole.step()
+
+    take_step = jit(step) if recorded else step
+    for _ in range(4):
+        take_step()
+        of_parts.zero_grad()
+        (np.sum((real - a) ** 2) + np.sum((imag - b) ** 2)).backward()
+        of_parts.step()
+    assert whole.dtype == dtype
+    np.testing.assert_allclose(whole.data, real.data + 1j * imag.data, rtol=1e-4, atol=1e-5)
+    again = kind([whole], lr=0.1, **options)
+    again.load_state_dict(of_whole.state_dict())
+    assert str(again.state_dict()) == str(of_whole.state_dict())
+
+
+def test_complex_gradients_are_clipped() -> None:
+    parameter = with_gradient([0, 0], [3 + 4j, 12], complex)
+    assert clip_grad_norm_([parameter], 6.5) == 13
+    np.testing.assert_allclose(parameter.grad.data, [1.5 + 2j, 6])
+    clip_grad_value_([parameter], 1.75)
+    np.testing.assert_allclose(parameter.grad.data, [1.5 + 1.75j, 1.75])
