@@ -31,7 +31,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        if modes and (mode().paused or mode().tracer is not None):
+        if modes and (mode().paused or mode().unrolled or mode().tracer is not None):
             return f(*args, **kwargs)
         start = next_order()
         with watched_draws() as states:
@@ -169,8 +169,8 @@ def _recorded_again(
         for node in sorted(path.wanted, key=attrgetter("order")):
             if node not in path.targets:
                 node._tracked = any(_is_tracked(x) for x in node.inputs)
-    before, now = y._array if type(y) is Tensor else y, _packed(outputs)
-    if now.dtype != before.dtype or not np.array_equal(now, before, equal_nan=True):
+    before, now = y._array if type(y) is Tensor else y, _packed(outputs) if outputs else None
+    if now is None or now.dtype != before.dtype or not np.array_equal(now, before, equal_nan=True):
         raise RuntimeError(
             f"{_name(f)} did not return the same when checkpoint computed it again, so its gradient would be "
             "wrong. It must depend on nothing that changes: no counters, no arrays that are written to in "

@@ -117,6 +117,7 @@ def primitive(
     apply.__doc__ = function.__doc__
     apply.op = op  # type: ignore[attr-defined]
     implementations[function] = apply if isinstance(function, np.ufunc) else _numpy_call(op, function, apply)
+    unusual_calls.pop(function, None)
     return apply
 
 
@@ -290,7 +291,7 @@ def as_function(op: Op) -> Callable[..., Any]:
     arity = None if source or type(op.rules) is each else len(op.rules)
 
     def apply(*inputs: Any, **params: Any) -> Any:
-        paused, tracer, debugger = mode() if modes else ORDINARY
+        paused, tracer, debugger, _ = mode() if modes else ORDINARY
         if tracer is not None:
             for x in inputs:
                 if type(x) is Tensor:

@@ -24,6 +24,8 @@ class Mode(NamedTuple):
     """What writes down the calls of NumPy's functions, for `jit`."""
     debugger: Any = None
     """What looks at each op, in `debug()`."""
+    unrolled: bool = False
+    """Whether `checkpoint` leaves its ops in the graph, for `gradcheck` to look at."""
 
 
 ORDINARY = Mode()

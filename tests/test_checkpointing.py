@@ -29,7 +29,7 @@ from autograd import (
 )
 from autograd.recording import modes, watches
 from autograd.tensor import implementations
-from nn import MLP, SGD
+from nn import MLP, SGD, Module
 from nn import functional as F
 
 X = np.array([0.5, -1.0, 2.0])
@@ -558,3 +558,38 @@ def test_a_freed_graph_keeps_no_array_alive() -> None:
     y.sum().backward()
     assert alive() is None
     assert y.data is not None
+
+
+@dataclass(eq=False)
+class Scale(Module):
+    """A module that is a dataclass, with a parameter that is none of its fields."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        self.weight = Tensor(np.ones(self.size), requires_grad=True)
+
+    @checkpoint
+    def forward(self, x: Any) -> Any:
+        return np.tanh(x * self.weight) * (1 if self.training else 2)
+
+
+def test_a_module_that_is_a_dataclass_is_itself_when_computed_again() -> None:
+    scale = Scale(3)
+    scale(X).sum().backward()
+    np.testing.assert_allclose(scale.weight.grad.data, X * (1 - np.tanh(X) ** 2))
+    scale.eval()
+    scale(X).sum().backward()
+    np.testing.assert_allclose(scale.weight.grad.data, 3 * X * (1 - np.tanh(X) ** 2))
+
+
+def test_a_function_that_records_nothing_when_computed_again() -> None:
+    calls = []
+
+    def f(x: Any) -> Any:
+        calls.append(x)
+        return x * 2 if len(calls) == 1 else np.ones(3)
+
+    y = checkpoint(f)(Tensor(X, requires_grad=True))
+    with pytest.raises(RuntimeError, match="f did not return the same"):
+        y.sum().backward()

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 import nn
-from autograd import GradcheckError, GradcheckReport, Tensor, gradcheck, jit, no_grad, primitive
+from autograd import (
+    GradcheckError,
+    GradcheckReport,
+    Tensor,
+    checkpoint,
+    debug,
+    gradcheck,
+    jit,
+    no_grad,
+    primitive,
+)
 from autograd.ops import elementwise, linear_algebra, reductions, shaping
 from autograd.recording import modes
 from nn import functional as F
@@ -693,3 +703,14 @@ def test_the_mode_of_the_caller_does_not_matter() -> None:
         assert "suspect is off" in message(wrong, X)
     assert gradcheck(jit(lambda x: np.sin(x) * 2), X, order=2)
     assert "suspect is off" in message(jit(lambda x: wrong(x)), X)
+
+
+def test_a_wrong_rule_is_named_in_checkpoints_and_in_debug() -> None:
+    assert gradcheck(checkpoint(lambda x, y: np.sin(x) * y), X, X, order=2)
+    assert "suspect is off" in message(checkpoint(lambda x: np.sin(wrong(x))), X)
+    assert "suspect is off" in message(checkpoint(lambda x, y: wrong(x) * y), X, X)
+    with debug():
+        assert gradcheck(np.sin, X, order=2)
+        assert "suspect is off" in message(lambda x: np.sin(wrong(x)), X)
+        assert "suspect is off" in message(checkpoint(lambda x, y: wrong(x) * y), X, X)
+    assert not modes

@@ -8,7 +8,7 @@ import pytest
 
 from autograd import Tensor, each, grad, gradcheck, hessian, no_grad, primitive
 from autograd.primitives import describe, implements
-from autograd.tensor import implementations
+from autograd.tensor import implementations, unusual_calls
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -32,10 +32,11 @@ total = primitive(
 
 @pytest.fixture(autouse=True)
 def rules_of_numpys_functions_are_put_back() -> Iterator[None]:
-    before = dict(implementations)
+    before = dict(implementations), dict(unusual_calls)
     yield
-    implementations.clear()
-    implementations.update(before)
+    for table, contents in zip((implementations, unusual_calls), before, strict=True):
+        table.clear()
+        table.update(contents)
 
 
 def test_one_input() -> None:
@@ -315,3 +316,10 @@ def test_every_input_needs_a_rule() -> None:
 def test_describe() -> None:
     named = Tensor(np.zeros((2, 1), np.float32), name="w")
     assert describe([named, 2.0, np.zeros(3)], {"axis": 1}) == "(2, 1) float32 'w', 2.0, (3,) float64, axis=1"
+
+
+def test_a_rule_of_ones_own_takes_the_place_of_numpys_in_unusual_calls_too() -> None:
+    primitive(np.sort, lambda g, y, a, *, axis=-1: g)
+    assert np.sort(tracked(2.0, 1.0), 0).op.forward is np.sort
+    with pytest.raises(TypeError, match=r"np\.sort with stable= is not differentiated"):
+        np.sort(tracked(2.0, 1.0), stable=True)
