@@ -305,7 +305,10 @@ def _as_a_whole(
 ) -> Any:
     """Have jit note a rule that has failed since it looks at values as a single call; raise other errors."""
     if record or needed_value(error) is None:
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # whose traceback holds this frame: a cycle would keep the graph
     return mode().tracer.whole(rule, args, params or {})
 
 

@@ -590,3 +590,20 @@ def test_complex64_stays_complex64() -> None:
     z = Tensor(np.array([1 + 2j, 3j], np.complex64), requires_grad=True)
     np.sum(np.absolute(z * 1j + 2.0) / 3).backward(create_graph=True)
     assert z.grad.dtype == np.complex64
+
+
+def test_an_error_in_a_rule_keeps_no_graph_alive() -> None:
+    def rule(g: Any, y: Any, x: Any) -> Any:
+        raise ValueError("no gradient")
+
+    refuse = primitive(lambda x: x * 1.0, rule, name="refuse")
+    gc.disable()
+    try:
+        y = np.exp(leaf(1.0))
+        alive = weakref.ref(y.data)
+        with pytest.raises(ValueError, match="no gradient"):
+            refuse(y).sum().backward()
+        del y
+        assert alive() is None
+    finally:
+        gc.enable()
