@@ -49,6 +49,11 @@ class Tensor:
     order: int
     name: str | None
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError(
+            "a Tensor cannot be subclassed: ops give Tensors, and know no other; hold one in a class"
+        )
+
     def __init__(self, data: ArrayLike, requires_grad: bool = False, name: str | None = None) -> None:
         array = as_array(data)
         if requires_grad:

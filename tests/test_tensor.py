@@ -658,3 +658,8 @@ def test_methods_that_answer_with_plain_values() -> None:
     np.testing.assert_array_equal(t.any(axis=0), [True, True])
     np.testing.assert_array_equal(t.argsort(axis=0), [[1, 0], [0, 1]])
     assert not t.all()
+
+
+def test_tensors_are_not_subclassed() -> None:
+    with pytest.raises(TypeError, match="a Tensor cannot be subclassed"):
+        type("Parameter", (Tensor,), {})
