@@ -12,8 +12,8 @@ import numpy as np
 from autograd.backend import as_array
 from autograd.backward import backpropagate, backpropagate_rows, find_path
 from autograd.primitives import primitive
-from autograd.recording import is_recording, recorded
-from autograd.tensor import ArrayLike, Tensor
+from autograd.recording import callback, is_recording, recorded
+from autograd.tensor import ArrayLike, Tensor, values_of
 from autograd.trees import argument_paths, flatten, flatten_like, map_tree, rebuild
 
 # A variable of a transform is a node of its own, linked to the tensor it stands for: then an outer
@@ -222,7 +222,11 @@ def _complex_derivative(gradient: Any, turned: Any) -> Any:
     """
     if gradient.dtype.kind != "c":
         return gradient + 1j * turned
-    values, others = (x.data if type(x) is Tensor else x for x in (gradient, turned))
+    callback(_check_holomorphic, values_of(gradient), values_of(turned))
+    return np.conjugate(gradient)
+
+
+def _check_holomorphic(values: Any, others: Any) -> None:
     eps, sizes = np.finfo(values.dtype).eps, np.abs(values) + np.abs(others)
     rounding = np.sqrt(eps) * sizes + 100 * eps * np.max(sizes, initial=0)
     if np.any(np.abs(others - 1j * values) > rounding):
@@ -231,7 +235,6 @@ def _complex_derivative(gradient: Any, turned: Any) -> Any:
             "derivative by a complex argument; differentiate its real and imaginary parts by themselves, "
             "e.g. jacobian(lambda z: f(z).real), or by real arguments"
         )
-    return np.conjugate(gradient)
 
 
 def _choose(

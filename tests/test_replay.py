@@ -16,6 +16,7 @@ from autograd import (
     callback,
     compiler,
     draw_graph,
+    elementwise_grad,
     grad,
     gradcheck,
     hessian,
@@ -853,3 +854,13 @@ def test_callbacks_are_called_in_the_ordinary_mode() -> None:
     with no_grad():
         np.testing.assert_array_equal(jit(f)(np.ones(2)), [2, 2])
     assert seen == [(True, None), (False, None)]
+
+
+def test_derivatives_of_holomorphic_functions() -> None:
+    z = np.array([1j, 2.0])
+    for transform in (jacobian, elementwise_grad):
+        derivative = jit(transform(lambda z, x: z * z * x + (1 - x) * np.conj(z)))
+        for x in (np.array(1.0), np.array(1.0)):
+            np.testing.assert_allclose(derivative(z, x), transform(np.square)(z))
+        with pytest.raises(TypeError, match="the function is not holomorphic"):
+            derivative(z, np.array(0.5))
