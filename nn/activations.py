@@ -13,11 +13,23 @@ from autograd import primitive
 
 ArrayLike = Any
 
+
+def check_real(name: str, x: Any) -> None:
+    """Raise TypeError for complex numbers, which have no order."""
+    if hasattr(x, "dtype") and x.dtype.kind == "c":
+        raise TypeError(
+            f"{name} is a function of real numbers, and these are {x.dtype}; apply it to np.absolute of "
+            "them, or to .real and .imag"
+        )
+
+
 # ------------------------------------------------------------------------------- bounded, and softplus
 
 
 def sigmoid_of(x: Any) -> Any:
-    """Return 1 / (1 + exp(-x)) from exp(-|x|), which cannot overflow."""
+    """Return 1 / (1 + exp(-x)) from exp(-|x|), which cannot overflow; of complex x, from tanh."""
+    if x.dtype.kind == "c":
+        return 0.5 * (1 + np.tanh(0.5 * x))
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
 
@@ -33,6 +45,7 @@ def through_tanh(g: Any, y: Any, *inputs: Any) -> Any:
 
 def _softsign(x: Any) -> Any:
     """Return x / (1 + |x|)."""
+    check_real("softsign", x)
     return x / (1 + np.abs(x))
 
 
@@ -59,6 +72,7 @@ def log_sigmoid(x: ArrayLike) -> Any:
 
 
 def relu_of(x: Any, out: Any = None) -> Any:
+    check_real("relu", x)
     # A row of zeros takes half the time of the scalar 0.
     return np.maximum(x, np.zeros(x.shape[-1:], x.dtype), out=out)
 
@@ -73,6 +87,7 @@ relu = primitive(relu_of, through_relu, elementwise=True, name="relu")
 
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Any:
     """Return x where it is positive, and negative_slope x elsewhere (Maas et al., 2013)."""
+    check_real("leaky_relu", x)
     return np.where(x > 0, x, negative_slope * x)
 
 
@@ -81,6 +96,7 @@ def prelu(x: ArrayLike, weight: ArrayLike) -> Any:
 
     `weight` has one element, or one for each channel: for x of shape (N, C, ...), the shape (C,).
     """
+    check_real("prelu", x)
     channels = x.shape[1] if x.ndim > 1 else 1
     if weight.size != 1 and weight.shape != (channels,):
         raise ValueError(
@@ -93,6 +109,7 @@ def prelu(x: ArrayLike, weight: ArrayLike) -> Any:
 
 def hardtanh(x: ArrayLike, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """Return x limited to min_val and max_val, numbers; at a bound the gradient is 0."""
+    check_real("hardtanh", x)
     if min_val > max_val:
         raise ValueError(f"hardtanh needs min_val <= max_val, and got {min_val} and {max_val}")
     return np.where(x <= min_val, min_val, np.where(x >= max_val, max_val, x))
@@ -107,6 +124,7 @@ def relu6(x: ArrayLike) -> Any:
 
 
 def _elu_of(x: Any, *, alpha: float, rate: float) -> Any:
+    check_real("elu", x)
     return np.where(x > 0, x, alpha * np.expm1(rate * np.minimum(x, 0)))
 
 
@@ -157,6 +175,7 @@ def _erfc(x: Any) -> Any:
 
     In float64 the relative error is below 1e-15 up to x = 2, and that of exp(-x²) beyond.
     """
+    check_real("erfc", x)
     size = np.minimum(np.abs(x), _FAR)
     t = (size - 3.75) / (size + 3.75)
     tail = _ERFC[0] * t
@@ -181,6 +200,7 @@ def gelu(x: ArrayLike, approximate: str = "none") -> Any:
 
     `approximate="tanh"` computes the probability as (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³))) / 2.
     """
+    check_real("gelu", x)
     if approximate == "none":
         return x * (0.5 * erfc(x * -sqrt(0.5)))
     if approximate != "tanh":
@@ -225,6 +245,7 @@ def check_activation(name: str) -> None:
 
 def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
     """Return x less its maximum, and the maximum, made finite: then exp overflows for infinite x alone."""
+    check_real("softmax", x)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)
     finite = np.finfo(x.dtype)
     largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=finite.min)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, callback, primitive
-from nn.activations import log_softmax, log_softmax_op, relu, softplus
+from nn.activations import check_real, log_softmax, log_softmax_op, relu, softplus
 
 ArrayLike = Any
 
@@ -229,6 +229,7 @@ def smooth_l1_loss(
 def _huber(difference: Any, delta: float, name: str) -> Any:
     if not delta > 0:
         raise ValueError(f"{name} must be positive; got {delta}")
+    check_real("the Huber loss", difference)
     limited = np.clip(difference, -delta, delta)
     return limited * (difference - 0.5 * limited)
 

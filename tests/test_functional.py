@@ -1209,3 +1209,36 @@ def test_losses_can_be_differentiated_as_functions_of_arrays() -> None:
     np.testing.assert_allclose(
         grad(cross_entropy)(LOGITS, LABELS), (F.softmax(LOGITS) - np.eye(4)[LABELS]) / 3, atol=1e-15
     )
+
+
+# ----------------------------------------------------------------------------------------- complex
+
+Z = np.array([[0.5 + 1j, -1.0], [2j, -3 + 0.5j]])
+
+
+@pytest.mark.parametrize("f", [F.sigmoid, F.silu, F.glu, F.tanh, lambda z: F.linear(z, Z, Z[0], "sigmoid")])
+def test_smooth_activations_of_complex_numbers(f: Any) -> None:
+    assert gradcheck(f, Z, order=2)
+
+
+def test_the_sigmoid_of_complex_numbers() -> None:
+    np.testing.assert_allclose(F.sigmoid(Z), 1 / (1 + np.exp(-Z)))
+    assert F.sigmoid(Z.astype(np.complex64)).dtype == np.complex64
+    np.testing.assert_array_equal(F.sigmoid(np.array([-1e4 + 1j, 1e4 + 1j])), [0, 1])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        *(F.relu, F.leaky_relu, F.relu6, F.hardtanh, F.elu, F.selu, F.celu, F.gelu, F.erfc, F.softsign),
+        *(F.softmax, F.softmin, F.log_softmax, F.logsumexp, F.softplus, F.log_sigmoid, F.mish),
+        lambda z: F.gelu(z, "tanh"),
+        lambda z: F.prelu(z, np.ones(2)),
+        lambda z: F.huber_loss(z, Z),
+        lambda z: F.linear(z, Z, Z[0], "relu"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Tensor, np.asarray])
+def test_what_compares_numbers_refuses_complex_ones(f: Any, kind: Any) -> None:
+    with pytest.raises(TypeError, match=r"real numbers|not supported for the input types"):
+        f(kind(Z))
