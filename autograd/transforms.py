@@ -300,6 +300,12 @@ def vjp(f: Callable[..., Any], *args: Any, has_aux: bool = False, strict: bool =
     return (trace.value(), product, trace.aux()) if has_aux else (trace.value(), product)
 
 
+def _no_cotangent(leaf: Any) -> Any:
+    """Return zeros of what a leaf's gradient is: of its shape and dtype, but for integers, which have none."""
+    dtype = np.result_type(leaf)
+    return np.zeros_like(leaf, dtype if dtype.kind in "fc" else np.float64)
+
+
 def jvp(
     f: Callable[..., Any],
     primals: tuple[Any, ...],
@@ -317,7 +323,7 @@ def jvp(
     value = trace.value()
     pull = _Trace(
         lambda cotangent: trace.gradients(cotangent, retain_graph=True),
-        (map_tree(np.zeros_like, value),),
+        (map_tree(_no_cotangent, value),),
     )
     (tangent,) = pull.gradients(tuple(tangents), retain_graph=False)
     tangent = map_tree(lambda leaf: _returned(leaf, trace.as_tensor, True), tangent)

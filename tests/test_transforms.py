@@ -1228,3 +1228,11 @@ def test_a_jacobian_calls_rules_of_any_kind() -> None:
     same(jacobian(primitive(lambda x: np.sum(x), rule, name="total"))(X), [1, 1, 1])
     constant = primitive(lambda x: np.floor(x), lambda g, y, x: np.zeros(3), elementwise=True, name="floor")
     same(jacobian(constant)(X), np.zeros((3, 3)))
+
+
+def test_jvp_of_outputs_that_are_integers_is_zero() -> None:
+    value, tangent = jvp(lambda x: (x * x, np.argmax(x), x.data > 1), (np.array([1.0, 2.0]),), (np.ones(2),))
+    assert value[1] == 1
+    np.testing.assert_array_equal(tangent[0], [2, 4])
+    np.testing.assert_array_equal(tangent[1], np.array(0.0), strict=True)
+    np.testing.assert_array_equal(tangent[2], [0.0, 0.0], strict=True)
