@@ -161,7 +161,9 @@ class Rules:
 
 
 def _own(leaf: Any) -> Any:
-    return Tensor(leaf._array.copy()) if type(leaf) is Tensor else copy(leaf)
+    if type(leaf) is Tensor:
+        return Tensor(leaf._array.copy())
+    return leaf.copy() if isinstance(leaf, ndarray) else leaf
 
 
 def _values(x: Any) -> Any:

@@ -301,7 +301,7 @@ def vjp(f: Callable[..., Any], *args: Any, has_aux: bool = False, strict: bool =
 
 
 def _no_cotangent(leaf: Any) -> Any:
-    """Return zeros of what a leaf's gradient is: of its shape and dtype, but for integers, which have none."""
+    """Return zeros for the gradient of an output: of its dtype, but for integers, which have none."""
     dtype = np.result_type(leaf)
     return np.zeros_like(leaf, dtype if dtype.kind in "fc" else np.float64)
 

@@ -569,6 +569,15 @@ def test_results_of_a_function_of_jit_have_no_graph_and_gradients_start_from_non
     assert not loss.programs
 
 
+def test_what_a_function_of_jit_returns_beside_arrays_is_itself() -> None:
+    generator, x = np.random.default_rng(0), np.ones(2)
+    f = jit(lambda x: (generator, x))
+    with debug():
+        same, array = f(x)
+    assert same is f(x)[0] is generator
+    assert array is not x
+
+
 def test_nan_in_a_function_of_jit_is_found_and_its_lines_are_the_functions() -> None:
     @jit
     def f(x: Any) -> Any:
