@@ -18,7 +18,7 @@ Array = NDArray[Any]
 # shorter ones cost more calls than the cache saves. Of 16,384 to 4 million elements these were fastest.
 PIECE = 262_144
 Piece = tuple[slice | None, Array, list[Array], list[Array]]
-"""Where it is in the parameter (None for all of it), and there: weights, state and scratch."""
+"""Where it is in the parameter (None for all of a real one), and there: weights, state and scratch."""
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -106,9 +106,8 @@ class Optimizer:
             cut, pieces, numbers = self._pieces[number]
             if cut is not data:
                 pieces, numbers = self._cut(number, data)
-            gradient = _as_reals(gradient)
             for place, w, state, scratch in pieces:
-                g = gradient if place is None else gradient.reshape(-1)[place]
+                g = gradient if place is None else _as_reals(gradient).reshape(-1)[place]
                 if self.weight_decay:
                     g = self.decay(w, g, scratch[0], numbers[-1])
                 self.update(w, g, state, scratch, numbers)
@@ -138,7 +137,7 @@ class Optimizer:
         scratch = Tensor(self._scratch[_wide(data.dtype)]).data
         constants = [numbers[number, i, ...] for i in range(numbers.shape[1])]
         pieces: list[Piece] = []
-        if data.size <= PIECE:
+        if data.size <= PIECE and data is owner:
             rows = [row[: data.size].reshape(data.shape) for row in scratch]
             pieces.append((None, data, state, rows))
         else:
