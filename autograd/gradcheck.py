@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd.diagnosis import explain
-from autograd.differences import Tolerances, check, dtype_of, in_double
 from autograd.primitives import primitive
 from autograd.recording import changed_mode, next_order
 from autograd.tensor import Tensor
@@ -27,8 +24,7 @@ class GradcheckError(AssertionError):
         return str(self).partition(":")[0]
 
 
-@dataclass(frozen=True, repr=False)
-class GradcheckReport:
+class GradcheckReport(NamedTuple):
     """What was checked, and found right."""
 
     order: int
@@ -40,7 +36,10 @@ class GradcheckReport:
     elements: int
     """How many elements the arguments have."""
     notes: tuple[str, ...]
-    verdict = "right"
+
+    @property
+    def verdict(self) -> str:
+        return "right"
 
     def __repr__(self) -> str:
         orders = "1 order" if self.order == 1 else f"{self.order} orders"
@@ -81,6 +80,8 @@ def gradcheck(
             f"gradcheck needs order >= 1, eps > 0 and directions >= 1, and was given order={order}, "
             f"eps={eps}, directions={directions}"
         )
+    from autograd.differences import Tolerances, check  # a tenth of what importing autograd costs
+
     subject = _Subject(f, inputs)
     tolerances = Tolerances(eps, rtol, atol)
     with subject.restored():
@@ -93,6 +94,8 @@ def gradcheck(
                 sum(array.size for array in subject.arrays),
                 (*subject.notes, *result.notes),
             )
+        from autograd.diagnosis import explain
+
         with changed_mode(debugger=None, unrolled=True):  # ops by themselves are to be looked at
             message = explain(subject, subject.arrays, result, tolerances)
     raise GradcheckError(message)
@@ -102,6 +105,8 @@ class _Subject:
     """A function, or a module and its parameters, as a function of a list of arrays."""
 
     def __init__(self, f: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
+        from autograd.differences import dtype_of, in_double
+
         self.f = f
         self.inputs = inputs
         named_parameters = getattr(f, "named_parameters", None)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd.compiler import Plan, Writer, common, live, steps_of
 from autograd.recording import changed_mode, is_recording, mode, modes, next_order
 from autograd.tensor import Tensor
 from autograd.tracing import Array, TracedArray, Tracer, Variable, is_unchanged, needed_value
@@ -203,6 +202,8 @@ class Program:
     """What is run in place of a function: NumPy calls in a flat list, with the buffers for their results."""
 
     def __init__(self, recording: Recording, name: str) -> None:
+        from autograd.compiler import Plan, Writer, common, live, steps_of
+
         tracer = recording.tracer
         outputs = [leaf for _, leaf in recording.leaves if type(leaf) is Variable]
         gradients = [variable for _, variable in recording.gradients]

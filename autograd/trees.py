@@ -7,7 +7,6 @@ nothing: it stands for what is absent, and stays where it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from inspect import signature
 from itertools import zip_longest
@@ -40,8 +39,10 @@ def field_names(kind: type) -> tuple[str, ...] | None:
 
     A module is more than its fields: it has a mode, and parameters that another of the same fields has not.
     """
-    if not is_dataclass(kind) or hasattr(kind, "named_parameters"):
+    if not hasattr(kind, "__dataclass_fields__") or hasattr(kind, "named_parameters"):
         return None
+    from dataclasses import fields
+
     return tuple(field.name for field in fields(kind) if field.init)
 
 

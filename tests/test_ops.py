@@ -965,7 +965,7 @@ SOURCES = {F.dropout_mask.op}  # random numbers: nothing flows back through them
 
 
 def all_ops() -> set[Any]:
-    modules = [getattr(ops, name) for name in ops.__all__] + [fourier, F, activations, losses]
+    modules = [getattr(ops, name) for name in ops.__all__] + [decompositions, fourier, F, activations, losses]
     modules += [special_ops] if special else []
     values = [value for module in modules for value in vars(module).values()]
     values += [value for table in values if isinstance(table, dict) for value in table.values()]

@@ -12,7 +12,6 @@ from autograd.backward import backward
 from autograd.ops import (
     constants,
     cumulative,
-    decompositions,
     elementwise,
     indexing,
     joining,
@@ -26,7 +25,6 @@ from autograd.tensor import Tensor, families, implementations, not_differentiate
 __all__ = [
     "constants",
     "cumulative",
-    "decompositions",
     "elementwise",
     "indexing",
     "joining",
@@ -36,7 +34,11 @@ __all__ = [
     "shaping",
 ]
 
-families |= {"numpy.fft": "autograd.ops.fourier", "scipy.special": "autograd.ops.special"}
+families |= {
+    "numpy.fft": "autograd.ops.fourier",
+    "numpy.linalg": "autograd.ops.decompositions",
+    "scipy.special": "autograd.ops.special",
+}
 
 
 def _reflected(op: Callable[..., Any]) -> Callable[..., Any]:
