@@ -96,7 +96,9 @@ def _reducing(op: Callable[..., Any], function: Callable[..., Any]) -> Callable[
     def method(self: Tensor, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
         if options:
             return function(self, axis=axis, keepdims=keepdims, **options)
-        return op(self, axis=axis, keepdims=keepdims)
+        if keepdims:
+            return op(self, axis=axis, keepdims=keepdims)
+        return op(self) if axis is None else op(self, axis=axis)
 
     return method
 
