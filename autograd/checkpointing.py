@@ -11,6 +11,7 @@ import numpy as np
 
 from autograd.backend import Array
 from autograd.backward import backpropagate, changed, find_path
+from autograd.ops.elementwise import conjugate_of
 from autograd.primitives import Op, each
 from autograd.recording import mode, modes, next_order, recorded, watched_draws
 from autograd.tensor import Tensor
@@ -119,11 +120,6 @@ def _unpacked(packed: Any, outputs: list[Tensor]) -> Iterator[Any]:
         yield part if part.dtype == output.dtype else part.astype(output.dtype)
 
 
-def _conjugated(x: Any) -> Any:
-    """Return a gradient as it is outside of the walk back, or, of one from outside, inside."""
-    return np.conjugate(x) if x.dtype.kind == "c" else x
-
-
 class _together(each):
     """Give one rule to all inputs of an op: `rule(inputs, y)` returns the function from g to all gradients.
 
@@ -178,9 +174,10 @@ def _recorded_again(
         )
 
     def pull(g: Any) -> list[Any]:
-        seeds = list(zip(outputs, map(_conjugated, _unpacked(g, outputs)), strict=True))
+        # Gradients are conjugated outside of the walk back, and not inside, where this is called.
+        seeds = list(zip(outputs, map(conjugate_of, _unpacked(g, outputs)), strict=True))
         found = backpropagate(seeds, path, retain_graph=True, create_graph=type(g) is Tensor)
-        return [_conjugated(found[x]) if x in found else np.zeros_like(x._array) for x in inputs]
+        return [conjugate_of(found[x]) if x in found else np.zeros_like(x._array) for x in inputs]
 
     return pull
 

@@ -19,7 +19,7 @@ from numpy import ndarray
 from autograd.backend import Array
 from autograd.primitives import Op, describe
 from autograd.recording import changed_mode, mode
-from autograd.tensor import Tensor
+from autograd.tensor import Tensor, values_of
 from autograd.trees import flatten, map_tree
 
 
@@ -166,13 +166,9 @@ def _own(leaf: Any) -> Any:
     return leaf.copy() if isinstance(leaf, ndarray) else leaf
 
 
-def _values(x: Any) -> Any:
-    return x._array if type(x) is Tensor else x
-
-
 def _checksum(x: Any) -> int:
     """Return a number that tells apart what an array held and holds; 0 for what is no array."""
-    x = _values(x)
+    x = values_of(x)
     if not isinstance(x, ndarray):
         return 0
     once = x[tuple(slice(None) if stride else slice(1) for stride in x.strides)]  # of what is broadcast
@@ -201,10 +197,10 @@ CURES = {
 
 def _new_in(value: Any, sources: Iterable[Any]) -> str:
     """Describe NaN and Inf in `value` that do not come from the sources; nothing if there are none."""
-    value = np.asarray(_values(value))
+    value = np.asarray(values_of(value))
     if value.dtype.kind not in "fc" or np.isfinite(value).all():
         return ""
-    floats = [x for x in map(_values, sources) if isinstance(x, (ndarray, np.generic, float, complex))]
+    floats = [x for x in map(values_of, sources) if isinstance(x, (ndarray, np.generic, float, complex))]
     known = [x for x in map(np.asarray, floats) if x.dtype.kind in "fc"]
     if all(np.isfinite(x).all() for x in known):
         new = ~np.isfinite(value)
@@ -221,7 +217,7 @@ def _new_in(value: Any, sources: Iterable[Any]) -> str:
 
 def _with_range(x: Any) -> str:
     """Describe an input, e.g. `(3,) float64 'x' from 0 to 2`."""
-    values: Array = np.asarray(_values(x))
+    values: Array = np.asarray(values_of(x))
     numbers = values[~np.isnan(values)]
     if isinstance(x, (bool, int, float, complex)) or values.dtype.kind == "b" or not numbers.size:
         return describe([x])

@@ -12,7 +12,7 @@ from autograd.backward import find_path
 from autograd.differences import Derivative, Result, Tolerances, check, in_double
 from autograd.primitives import as_function, describe
 from autograd.recording import recorded
-from autograd.tensor import Tensor
+from autograd.tensor import Tensor, values_of
 from autograd.trees import flatten
 
 ROWS = 5  # of the table
@@ -194,7 +194,7 @@ def _find_op(result: Result, verdict: str, tolerances: Tolerances) -> str | None
 def _alone(node: Tensor, places: list[int]) -> Callable[..., Any]:
     """Return the op of a node as a function of its inputs at these places; the others are constants."""
     op = as_function(node.op)  # type: ignore[arg-type]
-    constants = [x.data if type(x) is Tensor else x for x in node.inputs]
+    constants = [values_of(x) for x in node.inputs]
 
     def alone(*values: Any) -> Any:
         inputs = list(constants)

@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd.backend import Array
 from autograd.recording import no_grad
-from autograd.tensor import Tensor
+from autograd.tensor import Tensor, values_of
 from autograd.transforms import vjp
 from autograd.trees import flatten, rebuild
 
@@ -130,12 +130,12 @@ class Vectorized:
 
 
 def dtype_of(value: Any) -> np.dtype[Any]:
-    return value.dtype if type(value) is Tensor else np.asarray(value).dtype
+    return np.asarray(values_of(value)).dtype
 
 
 def in_double(value: Any) -> Array:
     """Return a copy in float64, or complex128."""
-    array = value.data if type(value) is Tensor else np.asarray(value)
+    array = np.asarray(values_of(value))
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, order="C")
 
 

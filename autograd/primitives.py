@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from autograd.backend import as_array
 from autograd.recording import ORDINARY, mode, modes, next_order, note_draw, watches
-from autograd.tensor import Tensor, implementations, not_differentiated, unusual_calls
+from autograd.tensor import Tensor, implementations, not_differentiated, spelling, unusual_calls
 from autograd.tracing import needed_value
 
 
@@ -175,13 +175,8 @@ def _known(
     }
     unknown = sorted(word for word in params if word not in known)
     if unknown:
-        raise not_differentiated(f"{_spelling(function)} with {', '.join(unknown)}=")
+        raise not_differentiated(f"{spelling(function)} with {', '.join(unknown)}=")
     return params
-
-
-def _spelling(function: Callable[..., Any]) -> str:
-    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
-    return f"{module}.{function.__name__}"
 
 
 # The ways to apply an op do the same thing; one and two inputs are spelt out because there the packing of
@@ -396,17 +391,17 @@ def _arrays_and_params(
     op: Op, function: Callable[..., Any], args: Any, kwargs: Any
 ) -> tuple[list[Any], dict[str, Any]]:
     """Sort the arguments of a NumPy call into arrays and keywords; refuse what no rule knows."""
-    spelling = _spelling(function)
+    name = spelling(function)
     try:
         defaults = _defaults(function)
     except ValueError:  # a function in C that says nothing of its parameters
-        raise TypeError(f"{spelling} of a Tensor needs {len(op.rules)} arrays, and no more") from None
+        raise TypeError(f"{name} of a Tensor needs {len(op.rules)} arrays, and no more") from None
     if len(args) > len(defaults):
-        raise TypeError(f"{spelling} takes {len(defaults)} arguments, and {len(args)} were given")
+        raise TypeError(f"{name} takes {len(defaults)} arguments, and {len(args)} were given")
     params = dict(zip(defaults, args, strict=False)) | kwargs
     names = list(defaults)[: len(op.rules)]
     if not params.keys() >= set(names):
-        raise TypeError(f"{spelling} of a Tensor needs the arguments {', '.join(names)}")
+        raise TypeError(f"{name} of a Tensor needs the arguments {', '.join(names)}")
     params = _known(function, params, {*names, *op.keywords}, names)
     return [params.pop(word) for word in names], params
 

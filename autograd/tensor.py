@@ -251,8 +251,7 @@ class Tensor:
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         implementation = implementations.get(function) or _implementation(function)
         if implementation is None:
-            module = function.__module__.replace("numpy", "np", 1)
-            raise not_differentiated(f"{module}.{function.__name__}")
+            raise not_differentiated(spelling(function))
         try:
             return implementation(*args, **kwargs)
         except TypeError:
@@ -364,6 +363,12 @@ def check_differentiable(array: Array) -> None:
             f"only tensors of floating-point numbers can require gradients, and this one is {array.dtype}; "
             "give floats, e.g. 2.0 for 2, or np.asarray(data, float)"
         )
+
+
+def spelling(function: Any) -> str:
+    """Write a function as one calls it, e.g. np.linalg.inv."""
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
+    return f"{module}.{function.__name__}"
 
 
 def not_differentiated(name: str) -> TypeError:

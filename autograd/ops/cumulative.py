@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from autograd.backend import array_or_tensor
-from autograd.ops.indexing import along, take_along_axis
+from autograd.ops.indexing import along, laid_along, take_along_axis
 from autograd.ops.reductions import check_floating, normalized
 from autograd.primitives import implements, primitive
 from autograd.tensor import implementations, not_differentiated
@@ -119,7 +119,7 @@ def _running(ufunc: np.ufunc) -> Any:
         axis = normalize_axis_index(axis, array.ndim)
         values = array.data
         found = ufunc.accumulate(values, axis)
-        places = np.reshape(np.arange(values.shape[axis]), (-1, *(1,) * (values.ndim - 1 - axis)))
+        places = laid_along(np.arange(values.shape[axis]), axis, values.ndim)
         attained = np.equal(values, found) | np.isnan(values)
         return take_along_axis(array, np.maximum.accumulate(np.where(attained, places, 0), axis), axis)
 
@@ -177,7 +177,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         x = array_or_tensor(x)
         steps = diff(x, axis=axis if x.ndim > 1 else 0)
         if x.ndim == 1:
-            steps = np.reshape(steps, (-1, *(1,) * (y.ndim - 1 - axis % y.ndim)))
+            steps = laid_along(steps, axis, y.ndim)
     pairs = y[along(slice(1, None), axis, y.ndim)] + y[along(slice(None, -1), axis, y.ndim)]
     return np.sum(steps * pairs / 2.0, axis=axis)
 
@@ -216,7 +216,7 @@ def _slope(f: Any, axis: int, spacing: Any, edge_order: int) -> Any:
         f = f.astype(np.float64)
     if steps.dtype.kind != "c":
         steps = steps.astype(np.finfo(f.dtype).dtype)
-    steps = np.reshape(steps, (-1, *(1,) * (f.ndim - 1 - axis)))
+    steps = laid_along(steps, axis, f.ndim)
     slopes = diff(f, axis=axis) / steps
     first, last = (slopes[along(slice(*ends), axis, f.ndim)] for ends in ((0, 1), (n - 2, n - 1)))
     if n == 2:

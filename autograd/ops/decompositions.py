@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd.backend import array_or_tensor
-from autograd.ops.elementwise import conjugate_of
+from autograd.ops.elementwise import conjugate_of, quotient
 from autograd.ops.reductions import normalized, product_of_others, spread
 from autograd.primitives import Op, as_function, implements, primitive
 from autograd.recording import callback
@@ -36,12 +36,6 @@ def _diagonal_matrix(x: Any) -> Any:
 
 def _diagonal(x: Any) -> Any:
     return np.einsum("...ii->...i", x)
-
-
-def _over_gap(numerator: Any, gap: Any) -> Any:
-    """Return numerator / gap, 0 where both are 0: equal values do not matter to what treats them alike."""
-    nothing = (gap == 0) & (numerator == 0)
-    return np.where(nothing, 0, numerator / np.where(nothing, 1, gap))
 
 
 # ---------------------------------------------------------------------- solutions and determinants
@@ -180,7 +174,7 @@ def _eigh_rule(gradients: Any, outputs: Any, a: Any, *, UPLO: str) -> Any:
     w, v = outputs
     gap = w[..., None, :] - w[..., :, None]
     turned = np.where(np.eye(a.shape[-1], dtype=bool), 0, _h(v) @ by_v)
-    by_a = v @ (_diagonal_matrix(by_w) + _over_gap(turned, gap)) @ _h(v)
+    by_a = v @ (_diagonal_matrix(by_w) + quotient(turned, gap)) @ _h(v)
     return (by_a + _h(by_a)) / 2
 
 
@@ -208,7 +202,7 @@ def _eig_rule(gradients: Any, outputs: Any, a: Any) -> Any:
     turned = _h(v) @ by_v
     turned = turned - (_h(v) @ v) * np.real(_diagonal(turned))[..., None, :]
     gap = conjugate_of(w[..., None, :] - w[..., :, None])
-    inner = _diagonal_matrix(by_w) + _over_gap(np.where(same, 0, turned), gap)
+    inner = _diagonal_matrix(by_w) + quotient(np.where(same, 0, turned), gap)
     return np.linalg.solve(_h(v), inner @ _h(v))
 
 
@@ -251,16 +245,16 @@ def _svd_rule(gradients: Any, outputs: Any, a: Any, *, full_matrices: bool) -> A
     gap = np.where(np.eye(k, dtype=bool), 1, square[..., None, :] - square[..., :, None])
     of_u, of_v = _h(u) @ by_u, vh @ by_v
     of_u, of_v = of_u - _h(of_u), of_v - _h(of_v)
-    inner = _over_gap(of_u, gap) * s[..., None, :] + s[..., :, None] * _over_gap(of_v, gap)
+    inner = quotient(of_u, gap) * s[..., None, :] + s[..., :, None] * quotient(of_v, gap)
     inner = inner + _diagonal_matrix(by_s)
     if a.dtype.kind == "c":
-        inner = inner + _diagonal_matrix(_over_gap(_diagonal(of_u), 2 * s))
+        inner = inner + _diagonal_matrix(quotient(_diagonal(of_u), 2 * s))
     by_a = u @ inner @ vh
     if u.shape[-2] > k:
-        outside = _over_gap(by_u, s[..., None, :])
+        outside = quotient(by_u, s[..., None, :])
         by_a = by_a + (outside - u @ (_h(u) @ outside)) @ vh
     if vh.shape[-1] > k:
-        outside = _over_gap(by_v, s[..., None, :])
+        outside = quotient(by_v, s[..., None, :])
         by_a = by_a + u @ _h(outside - _h(vh) @ (vh @ outside))
     return by_a
 
@@ -379,7 +373,7 @@ def _length(x: Any, *, axis: Any, keepdims: bool) -> Any:
 def _length_rule(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
     """g x / |x|, and 0 where |x| = 0."""
     g, y = spread(g, x, axis, keepdims), spread(y, x, axis, keepdims)
-    return g * _over_gap(conjugate_of(x), y)
+    return g * quotient(conjugate_of(x), y)
 
 
 length = primitive(_length, _length_rule, name="norm")

@@ -93,18 +93,19 @@ arccos = ufunc(np.arccos, lambda g, y, x: -g / np.sqrt(1 - x * x))
 arctan = ufunc(np.arctan, lambda g, y, x: g / (1 + x * x))
 
 
-def _over_hypot(a: Any, h: Any) -> Any:
-    """Return a / h, and 0 at the origin, where h has a kink."""
-    return np.where(h == 0, 0, a / np.where(h == 0, 1, h))
+def quotient(numerator: Any, denominator: Any) -> Any:
+    """Return numerator / denominator, and 0 where both are 0: at a kink, or where it makes no difference."""
+    nothing = (denominator == 0) & (numerator == 0)
+    return np.where(nothing, 0, numerator / np.where(nothing, 1, denominator))
 
 
-hypot = ufunc(np.hypot, *_by_exchange(lambda g, y, a: g * _over_hypot(a, y)))
+hypot = ufunc(np.hypot, *_by_exchange(lambda g, y, a: g * quotient(a, y)))
 
 
 def _over_square(a: Any, b: Any) -> Any:
     """Return a / (a^2 + b^2), and 0 at the origin, where arctan2 jumps; no square may overflow."""
     h = np.hypot(a, b)
-    return _over_hypot(_over_hypot(a, h), h)
+    return quotient(quotient(a, h), h)
 
 
 arctan2 = ufunc(

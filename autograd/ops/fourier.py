@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from autograd.backend import array_or_tensor
-from autograd.ops.indexing import along, getitem, scatter
+from autograd.ops.indexing import along, getitem, laid_along, scatter
 from autograd.ops.reductions import normalized
 from autograd.ops.shaping import roll
 from autograd.primitives import implements, primitive
@@ -61,7 +61,7 @@ def _irfft_rule(g: Any, y: Any, a: Any, *, n: int, axis: int, norm: Any) -> Any:
     half = np.conjugate(_rfft(g, axis=axis, norm=_OPPOSITE[norm]))
     places = np.arange(a.shape[axis])
     twice = np.where((places > 0) & (2 * places < n), 2, 1).astype(g.dtype)
-    return half * np.reshape(twice, (-1, *(1,) * (a.ndim - 1 - axis % a.ndim)))
+    return half * laid_along(twice, axis, a.ndim)
 
 
 _rfft: Any = primitive(

@@ -39,6 +39,11 @@ def along(part: Any, axis: int, ndim: int) -> tuple[Any, ...]:
     return (*(slice(None),) * normalize_axis_index(axis, ndim), part)
 
 
+def laid_along(vector: Any, axis: int, ndim: int) -> Any:
+    """Return a vector in a shape that broadcasts along one axis of an array."""
+    return np.reshape(vector, (-1, *(1,) * (ndim - 1 - axis % ndim)))
+
+
 # ------------------------------------------------------------------------------ functional updates
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autograd.backend import array_or_tensor
-from autograd.ops.indexing import take, take_along_axis
+from autograd.ops.indexing import laid_along, take, take_along_axis
 from autograd.ops.reductions import normalized
 from autograd.primitives import implements, primitive
 
@@ -18,7 +18,7 @@ def _sort_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
     """Take each gradient back to where its element was; equal ones keep their own: sorting is stable."""
     order = np.argsort(x, axis=axis, kind="stable")
     ranks = np.empty_like(order)
-    places = np.reshape(np.arange(x.shape[axis]), (-1, *(1,) * (x.ndim - 1 - axis % x.ndim)))
+    places = laid_along(np.arange(x.shape[axis]), axis, x.ndim)
     np.put_along_axis(ranks, order, places, axis)
     return np.take_along_axis(g, ranks, axis)
 

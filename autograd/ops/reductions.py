@@ -118,8 +118,12 @@ def ptp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return max(a, axis=axis, keepdims=keepdims) - min(a, axis=axis, keepdims=keepdims)
 
 
-def _centred(x: Any, axis: Any) -> Any:
-    return x - np.mean(x, axis=axis, keepdims=True)
+def _by_deviation(factor: int, g: Any, y: Any, x: Any, axis: Any, keepdims: bool, ddof: float) -> Any:
+    """Return factor g (x - mean) / (n - ddof)."""
+    check_floating(y)
+    scale = factor / _at_least_one(_count(x, axis) - ddof)
+    centred = x - np.mean(x, axis=axis, keepdims=True)
+    return spread(g * scale, x, axis, keepdims) * conjugate_of(centred)
 
 
 def _var_rule(
@@ -133,8 +137,7 @@ def _var_rule(
     dtype: Any = None,
     correction: float | None = None,
 ) -> Any:
-    scale = 2 / _at_least_one(_count(x, axis) - (ddof if correction is None else correction))
-    return _masked(spread(g * scale, x, axis, keepdims) * conjugate_of(_centred(x, axis)), y, True)
+    return _by_deviation(2, g, y, x, axis, keepdims, ddof if correction is None else correction)
 
 
 def _std_rule(
@@ -151,8 +154,7 @@ def _std_rule(
     """g (x - mean) / (n y), and 0 where y = 0."""
     constant = y == 0
     share = np.where(constant, 0, g / np.where(constant, 1, y))
-    scale = 1 / _at_least_one(_count(x, axis) - (ddof if correction is None else correction))
-    return _masked(spread(share * scale, x, axis, keepdims) * conjugate_of(_centred(x, axis)), y, True)
+    return _by_deviation(1, share, y, x, axis, keepdims, ddof if correction is None else correction)
 
 
 var = primitive(np.var, _var_rule)

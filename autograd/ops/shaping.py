@@ -9,7 +9,7 @@ import numpy as np
 from autograd import backend
 from autograd.backend import array_or_tensor
 from autograd.ops.elementwise import where
-from autograd.ops.indexing import getitem, scatter, take
+from autograd.ops.indexing import along, getitem, scatter, take
 from autograd.ops.reductions import normalized
 from autograd.primitives import implements, primitive
 from autograd.tensor import Tensor
@@ -135,8 +135,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
         n = a.shape[i]
         start = -int(places) % n if n else 0
         if start:
-            everything = (slice(None),) * (i % a.ndim)
-            parts = [getitem(a, (*everything, slice(start, None))), getitem(a, (*everything, slice(start)))]
+            parts = [getitem(a, along(part, i, a.ndim)) for part in (slice(start, None), slice(start))]
             a = np.concatenate(parts, axis=int(i))
     return a
 
