@@ -17,7 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from autograd.backend import Array
-from autograd.primitives import Op, describe
+from autograd.primitives import Op, describe, with_failed_op
 from autograd.recording import changed_mode, mode
 from autograd.tensor import Tensor, values_of
 from autograd.trees import flatten, map_tree
@@ -67,10 +67,11 @@ class Debugger:
         """Raise FloatingPointError for a NaN or Inf that is new in `value`; return the op with a memory."""
         line = self.line or _line_of_the_program()
         if self.line is None and (new := _new_in(value, [*inputs, *flatten(params)])):
-            raise FloatingPointError(
+            error = FloatingPointError(
                 f"{op.name!r} gave {new} for {', '.join(map(_with_range, inputs)) or 'no inputs'}\n"
                 f"made at {line}\nhelp: {CURES.get(op.name, CURE)}"
             )
+            raise with_failed_op(error, op, inputs, params)
         noted = copy(op)
         noted.line = line
         if op.rules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -436,4 +436,22 @@ def _explained(
     error: Exception, op: Op, inputs: tuple[Any, ...], params: dict[str, Any] | None = None
 ) -> Exception:
     error.add_note(f"in {op.name} of {describe(inputs, params)}")
+    return with_failed_op(error, op, inputs, params)
+
+
+class FailedOp(NamedTuple):
+    """What an op was given that has raised an error, whose attribute `failed_op` it is, for a picture."""
+
+    op: Op
+    inputs: tuple[Any, ...]
+    params: dict[str, Any] | None
+    order: float
+    """A creation number, as that of its result would have been."""
+
+
+def with_failed_op(
+    error: Exception, op: Op, inputs: tuple[Any, ...], params: dict[str, Any] | None
+) -> Exception:
+    """Return the error with word of the op that it comes from, the innermost one."""
+    error.__dict__.setdefault("failed_op", FailedOp(op, inputs, params, next_order()))
     return error

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, draw_graph, grad, no_grad, primitive, record_call
-from autograd.drawing import COLORS
+from autograd.drawing.diagram import COLORS
 from nn import MLP, SGD, Dropout, Linear, Module, ReLU, Sequential, Tanh, cross_entropy, functional_call
 
 ROOT = Path(__file__).parent.parent

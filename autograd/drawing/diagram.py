@@ -1,4 +1,4 @@
-"""What is drawn, in words and colours, before it is laid out: shapes, the frames they stand in, and arrows."""
+"""What is drawn, before it is laid out: shapes with words and colours, frames around them, and arrows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COLORS = {
     "failed": ("#fde3d5", "#d55e00"),
 }
 TEXT, QUIET, GRADIENT = "#111827", "#6b7280", "#a8480b"
+BACKWARD = "#b0508a"  # of arrows from gradient to gradient
 
 Line = list[tuple[str, str]]
 """A small line of text in a shape: one or two cells side by side, each a text and its colour."""
@@ -59,6 +60,8 @@ class Arrow:
     """Whether it lies on the line of computation, and should be straight."""
     again: bool = False
     """Whether it leads from one repetition of a block to the next: from the end of it to its beginning."""
+    upward: bool = False
+    """Whether its tail is to be laid out below its head, so that gradients stand beside what they are of."""
     room: bool = False
     """Whether it enters a frame above whose shape others stand, and needs to be longer."""
 
@@ -84,3 +87,10 @@ class Diagram:
     """TB: from top to bottom; LR: from left to right."""
     caption: str = ""
     legend: Legend | None = None
+
+
+def printable(text: str) -> str:
+    """Replace control characters, which no format takes."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

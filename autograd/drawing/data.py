@@ -1,0 +1,210 @@
+"""The data of a page: every node with its values, gradients and rules, and backpropagation step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autograd.drawing import labels
+from autograd.drawing.graph import Box, Graph, Node
+from autograd.drawing.rules import rules_of
+from autograd.drawing.steps import Steps, local_derivatives, walk
+from autograd.tensor import Tensor
+
+WHOLE = 64  # elements up to which all are shown
+SIDE = 32  # rows and columns of the sample of a large array
+BINS = 32
+
+
+class Arrays:
+    """The arrays of a page: described once each, and referred to by number."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}
+        self.kept: list[Any] = []
+        self.described: list[dict[str, Any]] = []
+
+    def number(self, array: Any) -> int:
+        if id(array) not in self.numbers:
+            self.numbers[id(array)] = len(self.described)
+            self.kept.append(array)  # so that its id stays its own
+            self.described.append(described(np.asarray(array)))
+        return self.numbers[id(array)]
+
+
+def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: str) -> dict[str, Any]:
+    """Return what a page shows, as lists and dicts for JSON."""
+    arrays = Arrays()
+    walked, why_not = _walked(graph)
+    numbers = {node: place for place, node in enumerate(graph.nodes)}
+    places = {node.tensor: place for node, place in numbers.items() if node.tensor is not None}
+    boxes = {box: place for place, box in enumerate(graph.boxes())}
+    local = [local_derivatives(step.node) for step in walked.steps]
+    return {
+        "title": ", ".join(labels.title_of(output, names) for output in graph.outputs[:3]),
+        "caption": caption,
+        "direction": direction,
+        "nodes": [_node(node, names, numbers, boxes, arrays, walked) for node in graph.nodes],
+        "boxes": [
+            {
+                "label": labels.box_label(box),
+                "parent": boxes.get(box.parent) if box.parent is not None else None,
+                "parameters": (labels.parameter_count(box) or None) if box.kind == "module" else None,
+                "folded": box.folded or box.kind == "repeat",
+                "kind": box.kind,
+            }
+            for box in boxes
+        ],
+        "outputs": [numbers[output] for output in graph.outputs],
+        "steps": [
+            {
+                "node": places[step.node],
+                "arriving": arrays.number(step.arriving),
+                "leaving": [[places[x], arrays.number(gradient)] for x, gradient in step.leaving.items()],
+                "local": [[places[x], arrays.number(derivative)] for x, derivative in derivatives.items()],
+            }
+            for step, derivatives in zip(walked.steps, local, strict=True)
+        ],
+        "no_steps": why_not,
+        "arrays": arrays.described,
+    }
+
+
+def _walked(graph: Graph) -> tuple[Steps, str]:
+    """Go back through the graph; say why not, if that cannot be."""
+    outputs = [node.tensor for node in graph.outputs if node.tensor is not None and not node.error]
+    if not any(output.requires_grad for output in outputs):
+        return Steps([], {}, 0), "No output requires gradients, so there is no way back."
+    try:
+        with np.errstate(all="ignore"):
+            return walk(outputs), ""
+    except Exception as error:
+        return Steps([], {}, 0), f"There is no way back through this graph: {error}"
+
+
+def _node(
+    node: Node,
+    names: dict[Tensor, str],
+    numbers: dict[Node, int],
+    boxes: dict[Box, int],
+    arrays: Arrays,
+    walked: Steps,
+) -> dict[str, Any]:
+    tensor = node.tensor
+    op = tensor.op if tensor is not None else None
+    gradient = None
+    if tensor is not None:
+        gradient = tensor.grad.data if tensor.grad is not None else walked.gradients.get(tensor)
+    lines = labels.parameters(tensor) if tensor is not None and op is not None else []
+    lines += [of] if (of := labels.whose_gradient(node, names)) else []
+    return BLANK | {
+        "kind": labels.kind_of(node),
+        "title": labels.title_of(node, names),
+        "op": op.name if op is not None else None,
+        "lines": lines,
+        "inputs": [numbers[x] for x in node.inputs],
+        "box": boxes.get(node.box) if node.box is not None else None,
+        "value": None if node.error else arrays.number(node.value),
+        "grad": arrays.number(gradient) if gradient is not None else None,
+        "tracked": tensor is not None and tensor.requires_grad,
+        "bytes": None if node.error else labels.nbytes(node),
+        "made": op.line if op is not None else None,
+        "rule": [[f"by {name}", formula] for name, formula in rules_of(op)] if op is not None else [],
+        "error": node.error,
+    }
+
+
+BLANK: dict[str, Any] = {
+    "lines": [],
+    "box": None,
+    "value": None,
+    "grad": None,
+    "tracked": False,
+    "bytes": None,
+    "made": None,
+    "rule": [],
+    "error": "",
+}
+
+
+def program_data(title: str, steps: list[Any], direction: str) -> dict[str, Any]:
+    """Return what a page shows of a program that jit has recorded."""
+    return {
+        "title": title,
+        "caption": "",
+        "direction": direction,
+        "nodes": [
+            BLANK
+            | {
+                "kind": step.kind,
+                "title": step.name,
+                "op": step.name,
+                "lines": [] if step.shape is None else [f"{step.shape} {step.dtype}"],
+                "inputs": list(step.inputs),
+            }
+            for step in steps
+        ],
+        "boxes": [],
+        "outputs": [number for number, step in enumerate(steps) if step.kind == "output"],
+        "steps": [],
+        "no_steps": "A recorded program has its gradients in it: there is no way back through it.",
+        "arrays": [],
+    }
+
+
+def described(array: Any) -> dict[str, Any]:
+    """Describe an array: statistics, all of its elements if they are few, else a sample and a histogram."""
+    values = np.abs(array) if array.dtype.kind == "c" else array
+    numeric = values.dtype.kind in "biuf"
+    floats = values.astype(np.float64) if numeric else np.zeros(0)
+    finite = floats[np.isfinite(floats)]
+    few = array.size <= WHOLE
+    return {
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "bytes": int(array.nbytes),
+        "min": _written(finite.min()) if finite.size else None,
+        "mean": _written(finite.mean()) if finite.size else None,
+        "max": _written(finite.max()) if finite.size else None,
+        "rms": _written(labels.rms(finite)) if finite.size else None,
+        "bad": int(floats.size - finite.size),
+        "values": _nested(array) if few else None,
+        **({"sample": None, "sampled": None} if few else _sample(values)),
+        "histogram": None if few or not finite.size else _histogram(finite),
+    }
+
+
+def _nested(array: Any) -> Any:
+    if array.dtype.kind not in "biufc":
+        return np.vectorize(str, otypes=[object])(array).tolist()
+    return np.vectorize(_written, otypes=[object])(array).tolist() if array.size else array.tolist()
+
+
+def _written(number: Any) -> Any:
+    """Write a number for JSON in six digits, and what JSON does not have in words."""
+    if isinstance(number, (complex, np.complexfloating)):
+        return f"{number:.5g}"
+    if isinstance(number, (bool, np.bool_, int, np.integer)):
+        return int(number)
+    return float(f"{number:.6g}") if np.isfinite(number) else str(float(number))
+
+
+def _sample(array: Any) -> dict[str, Any]:
+    """Return evenly picked rows and columns; all axes but the last are rows."""
+    rows = array.reshape(-1, array.shape[-1])
+    picked = rows[np.ix_(_places(rows.shape[0]), _places(rows.shape[1]))]
+    return {"sample": _nested(picked), "sampled": [*picked.shape, *rows.shape]}
+
+
+def _places(count: int) -> Any:
+    return np.linspace(0, count - 1, min(count, SIDE)).astype(int)
+
+
+def _histogram(finite: Any) -> dict[str, Any]:
+    low, high = float(finite.min()), float(finite.max())
+    with np.errstate(all="ignore"):
+        if not 0 < high - low < np.inf or low + (high - low) / BINS == low:
+            return {"low": _written(low), "high": _written(high), "counts": [int(finite.size)]}
+        counts, _ = np.histogram(finite, BINS, (low, high))
+    return {"low": _written(low), "high": _written(high), "counts": counts.tolist()}

@@ -1,0 +1,264 @@
+"""From a diagram to DOT text, and with the program `dot` to pictures of all formats."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from graphviz import CalledProcessError, Digraph
+
+from autograd.drawing.diagram import BACKWARD, COLORS, QUIET, Arrow, Diagram, Frame, Legend, Shape, printable
+
+ADVICE = (
+    "the program dot is not installed: install Graphviz (apt install graphviz, brew install graphviz), "
+    "or for SVG alone, pip install graphlay"
+)
+
+
+class Picture(Digraph):  # type: ignore[misc]
+    """A `graphviz.Digraph` that can also be a page to explore, `html()`, and that needs no `dot` to be drawn.
+
+    Formats of `render` and `pipe` are those of Graphviz, `html`, and `dot` for the text of this picture.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        diagram: Diagram | None = None,
+        page_data: Callable[[], dict[str, Any]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.diagram = diagram
+        self.page_data = page_data
+
+    def _copy_kwargs(self, **kwargs: Any) -> Any:
+        return super()._copy_kwargs(diagram=self.diagram, page_data=self.page_data, **kwargs)
+
+    def html(self) -> Page:
+        """Return a page to explore the graph in a browser, in one file; a notebook shows it.
+
+        It has the values, gradients and rules of all nodes, and goes through backpropagation step by step.
+        Values are those of the moment when it is called.
+        """
+        from autograd.drawing.page import page
+
+        if self.page_data is None:
+            raise ValueError("this is a part of a picture; call html() on what draw_graph has returned")
+        return Page(page(self.page_data()))
+
+    def render(self, filename: Any = None, directory: Any = None, **options: Any) -> str:
+        """Write a picture and return its path, as `graphviz.Digraph.render` does.
+
+        The `format`, or the end of `outfile`, says of which kind. Without the program dot an SVG is written
+        where graphlay is installed, else the DOT text, with a warning.
+        """
+        outfile = options.get("outfile")
+        kind = options.get("format") or (Path(outfile).suffix[1:] if outfile else "") or self.format
+        if kind not in ("html", "dot"):
+            if shutil.which("dot"):
+                try:
+                    return str(super().render(filename, directory=directory, **options))
+                except CalledProcessError as error:
+                    advice = f"dot could not draw the graph: {error}"
+            else:
+                advice = ADVICE
+        if filename is not None:
+            self.filename = filename
+        if outfile is not None:
+            path = Path(directory or self.directory, outfile)
+        else:
+            path = Path(directory or self.directory, f"{self.filename}.{kind}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "html":
+            text = str(self.html())
+        elif kind == "dot":
+            text = self.source
+        else:
+            written, text = self._without_dot()
+            path = path.with_suffix(f".{written}")
+            if written != kind:
+                warnings.warn(f"{path} is written instead of a {kind}: {advice}", stacklevel=2)
+        path.write_text(text, encoding="utf-8")
+        if options.get("view") or options.get("quiet_view"):
+            self._view(str(path), format=path.suffix[1:], quiet=bool(options.get("quiet_view")))
+        return str(path)
+
+    def _without_dot(self) -> tuple[str, str]:
+        """Return the format and the text of what can be drawn without dot."""
+        from autograd.drawing.layout import svg
+
+        try:
+            return "svg", svg(self.diagram or Diagram())
+        except ModuleNotFoundError:
+            return "dot", self.source
+
+    def pipe(self, format: Any = None, *, encoding: Any = None, **options: Any) -> Any:
+        """Return a picture as bytes, or as text in an encoding."""
+        kind = format or self.format
+        text = ""
+        if kind == "html":
+            text = str(self.html())
+        elif kind == "dot":
+            text = self.source
+        elif kind == "svg" and not shutil.which("dot"):
+            written, text = self._without_dot()
+            text = text if written == kind else ""
+        if text:
+            return text if encoding is not None else text.encode()
+        return super().pipe(format, encoding=encoding, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
+        """Show the picture in a notebook; where it cannot be drawn, the page, which draws itself."""
+        try:
+            return dict(super()._repr_mimebundle_(include, exclude, **options))
+        except (CalledProcessError, FileNotFoundError):
+            return {"text/html": self.html()._repr_html_(), "text/plain": self.source}
+
+
+class Page(str):
+    """The text of a page, shown in a frame by a notebook."""
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{escape(self)}" style="width: 100%; height: 640px; border: 1px solid #d5d8dd" '
+            'title="computation graph"></iframe>'
+        )
+
+
+def picture_of(diagram: Diagram, page_data: Callable[[], dict[str, Any]]) -> Picture:
+    """Return a diagram as DOT text."""
+    picture = Picture(
+        "graph",
+        graph_attr={
+            "rankdir": diagram.direction,
+            "nodesep": "0.25",
+            "ranksep": "0.3",
+            "fontname": "Helvetica",
+            **_below(diagram),
+        },
+        node_attr={
+            "shape": "box",
+            "style": "filled,rounded",
+            "fontname": "Helvetica",
+            "fontsize": "11",
+            "margin": "0.06,0.04",
+            "height": "0.3",
+        },
+        edge_attr={"arrowsize": "0.6", "color": "#9aa0a8"},
+        diagram=diagram,
+        page_data=page_data,
+    )
+    picture.body += _shapes(diagram)
+    picture.body += map(_arrow, diagram.arrows)
+    return picture
+
+
+def _below(diagram: Diagram) -> dict[str, str]:
+    """Return what makes the caption and the legend stand below the picture."""
+    rows = [f"<tr><td>{_small(diagram.caption)}</td></tr>"] if diagram.caption else []
+    if diagram.legend:
+        rows.append(f"<tr><td>{_legend(diagram.legend)}</td></tr>")
+    if not rows:
+        return {}
+    return {"label": f"<<table border='0'>{''.join(rows)}</table>>", "labelloc": "b"}
+
+
+def _legend(legend: Legend) -> str:
+    steps = "".join(f'<td bgcolor="{color}" width="28" height="10"></td>' for color in legend.colors)
+    return (
+        '<table border="0" cellborder="1" cellspacing="0" color="#8a8f98"><tr>'
+        f'<td border="0">{_small(f"{legend.quantity}: {legend.least} ")}</td>{steps}'
+        f'<td border="0">{_small(f" {legend.largest}")}</td></tr></table>'
+    )
+
+
+def _shapes(diagram: Diagram) -> Iterator[str]:
+    """Write the shapes, each inside the boxes of its frames."""
+    contents: dict[Frame | None, list[Shape]] = {}
+    for shape in diagram.shapes:
+        contents.setdefault(shape.frame, []).append(shape)
+    inner: dict[Frame | None, list[Frame]] = {}
+    for frame in diagram.frames:
+        inner.setdefault(frame.parent, []).append(frame)
+    yield from map(_shape, contents.get(None, []))
+    number = 0
+    # Nested boxes are written with a stack: module trees may be deeper than Python's.
+    stack: list[Frame | None] = list(reversed(inner.get(None, [])))
+    while stack:
+        open_frame = stack.pop()
+        if open_frame is None:
+            yield "\t}\n"
+            continue
+        yield (
+            f"\tsubgraph cluster_{number} {{\n\t\tlabel=<{_small(open_frame.label)}> labeljust=l labelloc=t "
+            f'style="filled,rounded" color="{open_frame.color}" fillcolor="#0000000a" '
+            f"tooltip={_quoted(open_frame.tooltip)}\n"
+        )
+        number += 1
+        yield from map(_shape, contents.get(open_frame, []))
+        stack.append(None)
+        stack.extend(reversed(inner.get(open_frame, [])))
+
+
+def _shape(shape: Shape) -> str:
+    fill, border = COLORS[shape.kind]
+    rows = [f"<b>{_text(shape.title)}</b>"]
+    for line in shape.lines:
+        if len(line) == 1:
+            rows.append(_small(*line[0]))
+        else:
+            cells = "".join(f"<td>{_small(*cell)}</td>" for cell in line)
+            rows.append(f'<table border="0" cellspacing="0" cellpadding="2"><tr>{cells}</tr></table>')
+    table = "".join(f"<tr><td>{row}</td></tr>" for row in rows)
+    return (
+        f'\t{shape.name} [label=<<table border="0" cellspacing="0" cellpadding="1">{table}</table>> '
+        f'color="{border}" fillcolor="{shape.fill or fill}" tooltip={_quoted(shape.tooltip)}]\n'
+    )
+
+
+def _arrow(arrow: Arrow) -> str:
+    attributes = []
+    if arrow.upward:
+        attributes.append(f'color="{BACKWARD}" penwidth=1.3')
+    elif arrow.gradient and arrow.head.kind != "gradient":
+        attributes.append('color="#4b5563" penwidth=1.3')
+    if arrow.again:
+        attributes.append("style=dashed constraint=false")
+    elif arrow.main:
+        attributes.append("weight=8")
+    if arrow.room:
+        # With room for what stands above an op in its box, boxes stand below one another, not in a staircase.
+        attributes.append("minlen=2")
+    tail, head = arrow.tail.name, arrow.head.name
+    if arrow.upward:
+        tail, head = head, tail
+        attributes.append("dir=back")
+    words = f" [{' '.join(attributes)}]" if attributes else ""
+    return f"\t{tail} -> {head}{words}\n"
+
+
+def _small(text: str, color: str = QUIET) -> str:
+    return f'<font point-size="9" color="{color}">{_text(text)}</font>'
+
+
+@lru_cache(10_000)
+def _text(text: str) -> str:
+    """Escape text for a label of Graphviz's HTML kind, which refuses control characters."""
+    # Graphviz replaces \\N and the like even here; a space of no width keeps the letter apart.
+    return escape(printable(text)).replace("\\", "\\\N{ZERO WIDTH SPACE}")
+
+
+def _quoted(text: str) -> str:
+    """Write a tooltip: lines of text in quotes, in which nothing has a meaning."""
+    return '"' + "\\n".join(map(_tooltip_line, text.split("\n"))) + '"'
+
+
+@lru_cache(10_000)
+def _tooltip_line(text: str) -> str:
+    return escape(printable(text)).replace("\\", "\\\\")

@@ -1,0 +1,303 @@
+"""The words of a picture: what stands in each shape, and what its tooltip says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Line
+from autograd.drawing.folding import full_path
+from autograd.drawing.graph import Box, Node, is_number
+from autograd.drawing.rules import rules_of
+from autograd.primitives import describe
+from autograd.tensor import Tensor
+
+
+def kind_of(node: Node) -> str:
+    """Return the key of the node's colours."""
+    tensor = node.tensor
+    if node.error:
+        return "failed"
+    if tensor is None:
+        return "constant"
+    if node.is_gradient:
+        return "gradient"
+    if tensor.op is None:
+        return "parameter" if tensor.requires_grad else "data"
+    return "output" if node.is_output else "op" if tensor.requires_grad else "constant"
+
+
+def title_of(node: Node, names: dict[Tensor, str]) -> str:
+    """Return the name of a leaf, or an op as it was called, e.g. `divide(·, 2)`."""
+    tensor = node.tensor
+    if tensor is None:
+        return "constant"
+    name = names.get(tensor) or tensor.name
+    if tensor.op is None:
+        return name or ("tensor" if tensor.requires_grad else "data")
+    call: str = tensor.op.name
+    if any(is_number(x) for x in tensor.inputs):
+        call += f"({', '.join(brief(x) if is_number(x) else '·' for x in tensor.inputs)})"
+    return f"{name} = {call}" if name else call
+
+
+def lines_of(
+    node: Node,
+    names: dict[Tensor, str],
+    show: set[str],
+    seconds: Callable[[Node], tuple[float, float] | None],
+) -> list[Line]:
+    """Return what stands under the title of a node."""
+    lines: list[Line] = []
+    if node.tensor is not None and node.is_op and (words := parameters(node.tensor)):
+        lines.append([(", ".join(words), QUIET)])
+    if of := whose_gradient(node, names):
+        lines.append([(of, GRADIENT)])
+    if node.error:
+        lines += [[(part, TEXT)] for part in wrapped(node.error)]
+        return lines
+    gradient = node.tensor.grad if node.tensor is not None else None
+    lines += quantities(node.value, gradient.data if gradient is not None else None, show)
+    if "memory" in show:
+        lines.append([(memory(node), QUIET)])
+    if "time" in show and node.is_op and (measured := seconds(node)) is not None:
+        forward, backward = measured
+        back = f", gradient {duration(backward)}" if backward else ""
+        lines.append([(f"{duration(forward)}{back}", QUIET)])
+    return lines
+
+
+def whose_gradient(node: Node, names: dict[Tensor, str]) -> str:
+    """Say what a node is the gradient of."""
+    titles = [title_of(x, names) for x in node.gradient_of[:3]]
+    more = ", …" if len(node.gradient_of) > 3 else ""
+    return f"gradient of {', '.join(titles)}{more}" if titles else ""
+
+
+def quantities(value: Any, gradient: Any, show: set[str]) -> list[Line]:
+    """Return the lines of shape and dtype, and of value and gradient."""
+    lines: list[Line] = []
+    plain = dtype_name(value.dtype) in ("float64", "int64", "bool")
+    words = [str(value.shape)] if "shapes" in show and value.ndim else []
+    words += [dtype_name(value.dtype)] if "dtypes" in show and not plain else []
+    if words:
+        lines.append([(" ".join(words), QUIET)])
+    cells: Line = []
+    if "values" in show and (text := extent(value)):
+        cells.append((text, TEXT))
+    if "grads" in show and gradient is not None:
+        cells.append((f"grad {extent(gradient)}", GRADIENT))
+    return [*lines, cells] if cells else lines
+
+
+def box_title(box: Box) -> str:
+    """Name what a folded box stands for."""
+    if box.kind == "repeat":
+        names = [item.title if isinstance(item, Box) else item.tensor.op.name for item in box.blocks[0]]  # type: ignore[union-attr]
+        words = names if len(names) <= 3 else [f"{len(names)} ops"]
+        return f"{', '.join(words)} × {len(box.blocks):,}"
+    if box.kind == "earlier":
+        return f"{sum(node.is_op for node in box.within()):,} earlier ops"
+    if box.kind == "inputs":
+        return f"{len(box.leaves):,} inputs"
+    title = f"gradient of {box.title}" if box.kind == "gradient" else box.title
+    blocks = box.parent.blocks if box.parent is not None else []
+    return f"{title} × {len(blocks):,}" if blocks and blocks[0] == [box] else title
+
+
+def box_path(box: Box) -> str:
+    """Say where the calling module keeps a module; of one that stands for several, from where to where."""
+    blocks = box.parent.blocks if box.parent is not None else []
+    if not blocks or blocks[0] != [box]:
+        return box.path
+    (last,) = blocks[-1]
+    paths = [path for path in (box.path, last.path if isinstance(last, Box) else "") if path]
+    return " to ".join(paths)
+
+
+def box_label(box: Box) -> str:
+    """Name a box by its module's class, where the calling module keeps it, and its parameters."""
+    if box.kind not in ("module", "gradient"):
+        return box_title(box)
+    parts = [part for part in (box_path(box), box_title(box)) if part]
+    if box.kind == "module" and (count := parameter_count(box)):
+        parts.append(f"{count:,} parameters")
+    return "  ".join(parts)
+
+
+def parameter_count(box: Box) -> int:
+    """Return how many numbers a module learns: its own account, or what is used in the box."""
+    parameters = getattr(box.owner, "parameters", None)
+    if callable(parameters):
+        return sum(parameter.size for parameter in parameters())
+    leaves = {node.tensor for node in box.within() if node.tensor is not None and not node.is_op}
+    return sum(leaf.size for leaf in leaves if leaf.requires_grad)
+
+
+def tooltip_of(node: Node, title: str) -> str:
+    """Return all there is to say of a node, in lines."""
+    tensor = node.tensor
+    lines = [
+        f"{title}: {node.value.shape} {dtype_name(node.value.dtype)}"
+        if node.tensor is not None or not node.error
+        else title
+    ]
+    if node.error:
+        lines += [node.error, f"given {describe(tensor.inputs, tensor.params)}"] if tensor is not None else []
+    else:
+        lines.append(f"value: {statistics(node.value)}")
+        if tensor is not None and tensor.grad is not None:
+            lines.append(f"gradient: {statistics(tensor.grad.data)}")
+        lines.append(f"memory: {memory(node)}")
+    if tensor is not None and tensor.op is not None:
+        lines += [f"gradient by {name}: {formula}" for name, formula in rules_of(tensor.op)]
+        lines += [f"made at {tensor.op.line}"] if tensor.op.line else []
+    return "\n".join(lines)
+
+
+def box_tooltip(box: Box) -> str:
+    """Return all there is to say of a box, in lines."""
+    nodes = list(box.within())
+    ops = [node for node in nodes if node.is_op]
+    path = full_path(box) if box.kind == "module" else ""
+    lines = [f"{path}: {box_title(box)}" if path else box_title(box), f"{len(ops):,} ops"]
+    if box.kind == "module" and (count := parameter_count(box)):
+        lines.append(f"{count:,} parameters")
+    lines.append(f"results: {size(sum(map(nbytes, ops)))}")
+    return "\n".join(lines)
+
+
+# --------------------------------------------------------------------------------------------- words
+
+
+def parameters(tensor: Tensor) -> list[str]:
+    """Write the keyword arguments of an op, less what its shape and dtype say anyway."""
+    known = {"shape": tensor.shape, "dtype": tensor.dtype}
+    return [
+        f"{word}={brief(value)}"
+        for word, value in (tensor.params or {}).items()
+        if value is not None
+        and not isinstance(value, np.random.Generator)
+        and not (word in known and _same(known[word], value))
+    ]
+
+
+def _same(known: Any, given: Any) -> bool:
+    if isinstance(known, tuple):
+        return known == tuple(np.atleast_1d(given).tolist())
+    return bool(known == given)
+
+
+@lru_cache(100)
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """Write a dtype: NumPy takes longer to do so than all else for a shape."""
+    return str(dtype)
+
+
+def brief(value: Any) -> str:
+    """Write a parameter in at most some thirty characters."""
+    if isinstance(value, np.ndarray):
+        text = f"array of {value.shape}"
+    elif isinstance(value, (float, np.floating)):
+        text = f"{value:.4g}"
+    elif isinstance(value, slice):
+        ends = ["" if end is None else str(end) for end in (value.start, value.stop)]
+        text = ":".join(ends if value.step is None else [*ends, str(value.step)])
+    elif isinstance(value, list):
+        text = f"[{', '.join(map(brief, value[:20]))}]"
+    elif isinstance(value, tuple):
+        text = ", ".join(map(brief, value[:20]))
+        text = f"({text},)" if len(value) == 1 else f"({text})"
+    elif isinstance(value, (type, np.dtype)):
+        text = np.dtype(value).name
+    elif value is None or isinstance(value, (str, bool, int, complex, np.generic)):
+        text = str(value)
+    else:
+        text = "..." if value is Ellipsis else type(value).__name__
+    return shortened(text, 32)
+
+
+def shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def wrapped(text: str, width: int = 44, lines: int = 6) -> list[str]:
+    """Break a message into lines."""
+    from textwrap import wrap
+
+    return wrap(text, width, max_lines=lines, placeholder=" …")
+
+
+# ------------------------------------------------------------------------------------------- numbers
+
+
+def extent(array: Any) -> str:
+    """Write an array in a few characters: its numbers, the range of integers, or the size of floats."""
+    if array.size == 1:
+        return number(array.item())
+    if array.ndim == 1 and 0 < array.size <= 3:
+        return f"[{', '.join(map(number, array.tolist()))}]"
+    if array.dtype.kind in "iu" and array.size:
+        return f"{array.min()} to {array.max()}"
+    return f"rms {rms(array):.3g}" if array.dtype.kind in "fc" and array.size else ""
+
+
+def number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (float, complex)) else str(value)
+
+
+def rms(array: Any) -> float:
+    """Return the root mean square of an array; its squares do not overflow."""
+    largest = float(np.abs(array).max(initial=0))
+    if not 0 < largest < np.inf:
+        return largest
+    return float(largest * np.sqrt(np.mean(np.square(np.abs(array) / largest), dtype=np.float64)))
+
+
+def statistics(array: Any) -> str:
+    """Write the least, the mean and the largest element; of complex numbers, of their absolute values."""
+    if array.size == 1:
+        return number(array.item())
+    if not array.size:
+        return "no elements"
+    if array.dtype.kind == "b":
+        return f"{np.count_nonzero(array):,} of {array.size:,} true"
+    if array.dtype.kind not in "iufc":
+        return str(array.dtype)
+    sizes = np.abs(array) if array.dtype.kind == "c" else array
+    finite = sizes[np.isfinite(sizes)] if array.dtype.kind in "fc" else sizes
+    spoilt = f", {array.size - finite.size:,} NaN or Inf" if finite.size < array.size else ""
+    if not finite.size:
+        return spoilt.removeprefix(", ")
+    mean = float(np.mean(finite, dtype=np.float64))
+    of = "absolute values: " if array.dtype.kind == "c" else ""
+    return f"{of}min {finite.min():.4g}, mean {mean:.4g}, max {finite.max():.4g}{spoilt}"
+
+
+def nbytes(node: Node) -> int:
+    """Return the memory that a node has of its own: none for a view of its inputs."""
+    is_view = any(np.may_share_memory(node.value, x.value) for x in node.inputs)
+    return 0 if is_view else int(node.value.nbytes)
+
+
+def memory(node: Node) -> str:
+    return "a view" if node.value.nbytes and not nbytes(node) else size(nbytes(node))
+
+
+def size(count: float) -> str:
+    """Write bytes in units of 1000."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def duration(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"

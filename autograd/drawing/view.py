@@ -1,0 +1,207 @@
+"""From a folded graph to a diagram: the words, colours and arrows of what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite, log
+
+from autograd.drawing import labels
+from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Arrow, Diagram, Frame, Legend, Line, Shape
+from autograd.drawing.folding import stand_ins
+from autograd.drawing.graph import Box, Graph, Node
+from autograd.tensor import Tensor
+
+# From little to much: light enough for dark text, and told apart by the colour-blind.
+SCALE = ["#ffffff", "#e3eef9", "#c3dbf0", "#9dc6e6", "#6fa8d6"]
+
+
+class View:
+    """What is shown of a graph, and how."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        names: dict[Tensor, str],
+        show: set[str],
+        color_by: str | None,
+        seconds: Callable[[Node], tuple[float, float] | None],
+    ) -> None:
+        self.names = names
+        self.show = show
+        self.color_by = color_by
+        self.seconds = seconds
+        self.shown = stand_ins(graph)
+        self.graph = graph
+        self.items = list(dict.fromkeys(self.shown[node] for node in graph.nodes))
+        self.frames: dict[Box, Frame | None] = {graph.root: None}
+        self.alone: dict[Node, Box] = {}
+
+    def diagram(self, direction: str, caption: str) -> Diagram:
+        """Return the picture in words and colours."""
+        self._make_frames()
+        shapes = {item: self._shape(item) for item in self.items}
+        legend = self._color(shapes) if self.color_by else None
+        return Diagram(
+            list(shapes.values()),
+            [frame for frame in self.frames.values() if frame is not None],
+            self._arrows(shapes),
+            direction,
+            caption,
+            legend,
+        )
+
+    def _make_frames(self) -> None:
+        """Make a frame for each box in which several things are shown; around one it would say too little."""
+        contents: dict[Box, list[Node | Box]] = {}
+        for item in self.items:
+            contents.setdefault(_around(item), []).append(item)
+        boxes = self.graph.boxes()
+        filled = set(contents)
+        for box in reversed(boxes):
+            if box in filled and box.parent is not None:
+                filled.add(box.parent)
+                contents.setdefault(box.parent, [])
+        inner: dict[Box, int] = {}
+        for box in boxes:
+            if box in filled and box.parent is not None:
+                inner[box.parent] = inner.get(box.parent, 0) + 1
+        for box in boxes:
+            around = self.frames[box.parent]  # type: ignore[index]
+            if box not in filled:
+                self.frames[box] = None
+                continue
+            members = contents[box]
+            if len(members) == 1 and not inner.get(box) and isinstance(members[0], Node):
+                self.alone[members[0]] = box
+                self.frames[box] = around
+            elif box.kind == "repeat" and len(box.blocks[0]) == 1 and isinstance(box.blocks[0][0], Box):
+                self.frames[box] = around  # the frame of the module says how often it is repeated
+            else:
+                color = "#e7c6da" if box.kind == "gradient" else "#d5d8dd"
+                self.frames[box] = Frame(_label(box), around, labels.box_tooltip(box), color)
+
+    def _frame_of(self, item: Node | Box) -> Frame | None:
+        return self.frames[_around(item)]
+
+    # ------------------------------------------------------------------------------------ shapes
+
+    def _shape(self, item: Node | Box) -> Shape:
+        if isinstance(item, Box):
+            return self._folded(item)
+        title = labels.shortened(labels.title_of(item, self.names), 100)
+        lines = labels.lines_of(item, self.names, self.show, self.seconds)
+        if item in self.alone:
+            lines.insert(0, [(_label(self.alone[item]), QUIET)])
+        tooltip = labels.tooltip_of(item, title)
+        return Shape(item.name, labels.kind_of(item), title, lines, tooltip, self._frame_of(item))
+
+    def _folded(self, box: Box) -> Shape:
+        nodes = list(box.within())
+        lines: list[Line] = []
+        if box.kind == "module":
+            words = [path] if (path := labels.box_path(box)) else []
+            count = labels.parameter_count(box)
+            words += [f"{count:,} parameters"] if count else []
+            lines += [[(word, QUIET)] for word in words]
+        inside = set(nodes)
+        used = {x for node in self.graph.nodes if node not in inside for x in node.inputs if x in inside}
+        for node in [node for node in nodes if node.is_op and (node in used or node.is_output)][:2]:
+            gradient = node.tensor.grad if node.tensor is not None else None
+            lines += labels.quantities(node.value, gradient.data if gradient is not None else None, self.show)
+        name = next(node.name for node in nodes)
+        kind = "gradient" if box.kind == "gradient" else "module"
+        title = labels.box_title(box)
+        return Shape(f"{name}_folded", kind, title, lines, labels.box_tooltip(box), self._frame_of(box))
+
+    # ------------------------------------------------------------------------------------ arrows
+
+    def _arrows(self, shapes: dict[Node | Box, Shape]) -> list[Arrow]:
+        arrows: dict[tuple[Node | Box, Node | Box, int], Arrow] = {}
+        returning: set[Node | Box] = set()
+        latest = {self.shown[node]: place for place, node in enumerate(self.graph.nodes) if node.is_op}
+        enters = {item: self._is_crowded(item) for item in self.items}
+        for node in self.graph.nodes:
+            head = self.shown[node]
+            for use, x in enumerate(node.inputs):
+                tail = self.shown[x]
+                between_nodes = isinstance(tail, Node) and isinstance(head, Node)
+                if tail is head and not between_nodes:
+                    continue
+                key = (tail, head, use if between_nodes else -1)
+                flows = x.tensor is not None and x.tensor.requires_grad
+                if key in arrows:
+                    arrows[key].gradient |= flows
+                    continue
+                outside = self._frame_of(head) is not self._frame_of(tail)
+                again = latest.get(tail, -1) >= latest[head]
+                if again:
+                    if tail in returning:  # one arrow says it
+                        continue
+                    returning.add(tail)
+                arrows[key] = Arrow(
+                    shapes[tail],
+                    shapes[head],
+                    gradient=flows,
+                    main=flows and (x.is_op or isinstance(tail, Box)),
+                    again=again,
+                    room=outside and enters[head] and (x.is_op or isinstance(tail, Box)),
+                    upward=x.is_gradient and node.is_gradient,
+                )
+        return list(arrows.values())
+
+    def _is_crowded(self, item: Node | Box) -> bool:
+        """Tell whether something stands above an op in its frame, as its parameters do."""
+        if isinstance(item, Box) or not item.is_op:
+            return False
+        frame = self._frame_of(item)
+        return frame is not None and any(
+            not isinstance(self.shown[x], Box) and self._frame_of(self.shown[x]) is frame for x in item.inputs
+        )
+
+    # ------------------------------------------------------------------------------------ colours
+
+    def _color(self, shapes: dict[Node | Box, Shape]) -> Legend:
+        """Fill the shapes by a quantity, on a scale of logarithms."""
+        amounts = {item: self._amount(item) for item in shapes}
+        known = [
+            amount for amount in amounts.values() if amount is not None and amount > 0 and isfinite(amount)
+        ]
+        low, high = (min(known), max(known)) if known else (0.0, 0.0)
+        for item, shape in shapes.items():
+            amount = amounts[item]
+            shape.fill = SCALE[0]
+            if amount and low < high:
+                place = log(min(amount, high) / low) / log(high / low)
+                shape.fill = SCALE[round(place * (len(SCALE) - 1))]
+            shape.lines = [
+                [(text, TEXT if color in (QUIET, GRADIENT) else color) for text, color in line]
+                for line in shape.lines
+            ]
+        write = {"memory": labels.size, "time": labels.duration}.get(self.color_by or "", "{:.3g}".format)
+        quantity = self.color_by if self.color_by in ("memory", "time") else f"rms of the {self.color_by}"
+        return Legend(str(quantity), write(low), write(high), SCALE)
+
+    def _amount(self, item: Node | Box) -> float | None:
+        if isinstance(item, Box):
+            amounts = [amount for node in item.within() if (amount := self._amount(node)) is not None]
+            if not amounts:
+                return None
+            return sum(amounts) if self.color_by in ("memory", "time") else max(amounts)
+        if self.color_by == "memory":
+            return labels.nbytes(item)
+        if self.color_by == "time":
+            measured = self.seconds(item) if item.is_op else None
+            return sum(measured) if measured is not None else None
+        value = item.value
+        if self.color_by == "grad":
+            gradient = item.tensor.grad if item.tensor is not None else None
+            value = gradient.data if gradient is not None else None
+        return labels.rms(value) if value is not None and value.dtype.kind in "iufc" and value.size else None
+
+
+def _around(item: Node | Box) -> Box:
+    return item.parent if isinstance(item, Box) else item.box  # type: ignore[return-value]
+
+
+def _label(box: Box) -> str:
+    return f"× {len(box.blocks):,}" if box.kind == "repeat" else labels.box_label(box)
