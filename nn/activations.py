@@ -188,6 +188,7 @@ def _erfc(x: Any) -> Any:
 
 
 def _erfc_rule(g: Any, y: Any, x: Any) -> Any:
+    """-g * 2 / sqrt(pi) * exp(-x * x), where that is not 0 in any dtype."""
     near = np.clip(x, -_FAR, _FAR)
     return g * ((-2 / sqrt(pi)) * np.exp(-near * near))
 

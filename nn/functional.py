@@ -76,6 +76,7 @@ def _check_linear(x: Any, weight: Any) -> None:
 
 
 def _by_weight(g: Any, y: Any, x: Any, weight: Any, bias: Any) -> Any:
+    """x.T @ g"""
     if x.ndim != 2:
         x, g = (np.reshape(rows, (prod(rows.shape[:-1]), rows.shape[-1])) for rows in (x, g))
     return x.T @ g

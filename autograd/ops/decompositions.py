@@ -42,12 +42,14 @@ def _diagonal(x: Any) -> Any:
 
 
 def _solve_by_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """The solution of a.mT by g."""
     if b.ndim == 1:
         return np.linalg.solve(_t(a), g[..., None])[..., 0]
     return np.linalg.solve(_t(a), g)
 
 
 def _solve_by_matrix(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """Minus the solution of a.mT by g, times y.mT."""
     by_right = _solve_by_right(g, y, a, b)
     return -by_right[..., None] * y[..., None, :] if b.ndim == 1 else -by_right @ _t(y)
 

@@ -14,6 +14,7 @@ from autograd.primitives import each, implements, primitive
 
 
 def _concatenate_rule(i: int, g: Any, y: Any, *arrays: Any, axis: int) -> Any:
+    """The part of g where this input went."""
     start = sum(x.shape[axis] for x in arrays[:i])
     return g[along(slice(start, start + arrays[i].shape[axis]), axis, y.ndim)]
 

@@ -24,6 +24,7 @@ def _transposed(x: Any) -> Any:
 
 
 def _matmul_by_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """g @ b.mT"""
     if b.ndim == 1:
         return g.reshape(*g.shape, 1) * b
     if a.ndim == 1:
@@ -32,6 +33,7 @@ def _matmul_by_left(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _matmul_by_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """a.mT @ g"""
     if a.ndim == 1:
         return g * a if b.ndim == 1 else a.reshape(-1, 1) * g.reshape(*g.shape[:-1], 1, g.shape[-1])
     if b.ndim > 2:

@@ -73,6 +73,7 @@ def _sum_rule(
 def _mean_rule(
     g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, dtype: Any = None, where: Any = True
 ) -> Any:
+    """g / n for each of the n elements."""
     if where is True:
         return _masked(spread(g / _at_least_one(_count(x, axis)), x, axis, keepdims), y, where)
     taken = np.broadcast_to(where, x.shape).sum(axis=axis, keepdims=keepdims, dtype=y.dtype)
