@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,7 @@ def _check_shapes(module: Module, own: Mapping[str, Tensor], given: Mapping[str,
         raise ValueError(f"state of {type(module).__name__} does not fit: {'; '.join(differing)}")
 
 
-def _parts(value: Any) -> list[tuple[Any, Any]]:
+def parts(value: Any) -> list[tuple[Any, Any]]:
     """Return the names (or keys, or places) of what a module or container holds, and what is there."""
     if isinstance(value, Module):
         return [pair for pair in vars(value).items() if pair[0] != "_copied_from"]
@@ -139,7 +139,7 @@ def _walk(module: Module) -> Iterator[tuple[str, Any]]:
         if isinstance(value, (Module, Tensor, dict, list, tuple)):
             seen.add(id(value))
             yield path, value
-        stack += [(f"{path}.{key}" if path else str(key), part) for key, part in reversed(_parts(value))]
+        stack += [(f"{path}.{key}" if path else str(key), part) for key, part in reversed(parts(value))]
 
 
 def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any) -> Any:
@@ -159,22 +159,38 @@ def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any) -> 
     return _copy_with(module, given)(*inputs)
 
 
-def _copy_with(module: Module, given: Mapping[int, Tensor]) -> Any:
-    """Copy a module with the Tensors in it replaced that `given` has, by id; what is shared stays shared."""
+def independent_copy(module: Module) -> Any:
+    """Copy a module with the leaf Tensors, arrays and generators in it; what is shared stays shared.
+
+    Results of operations that it holds, with their graphs, remain the same Tensors.
+    """
+    held = {
+        id(part): part
+        for _, value in _walk(module)
+        for _, part in parts(value)
+        if isinstance(part, (np.ndarray, np.random.Generator))
+        or (isinstance(part, Tensor) and part.op is None)
+    }
+    return _copy_with(module, dict(zip(held, deepcopy(list(held.values())), strict=True)))
+
+
+def _copy_with(module: Module, given: dict[int, Any]) -> Any:
+    """Copy a module with what `given` has, by id, in place of parts; what is shared stays shared."""
     originals = [value for _, value in _walk(module) if isinstance(value, (Module, dict, list))]
     copies: dict[int, Any] = {id(original): copy(original) for original in originals}
-
-    def replaced(value: Any) -> Any:
-        if isinstance(value, tuple):
-            parts = [replaced(part) for part in value]
-            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-        return given.get(id(value), copies.get(id(value), value))
-
+    replacements = copies | given
     for original in originals:
         result = copies[id(original)]
         members = vars(result) if isinstance(result, Module) else result
-        for key, part in _parts(original):
-            members[key] = replaced(part)
+        for key, part in parts(original):
+            members[key] = _replaced(part, replacements)
         if isinstance(original, Module):
             result._copied_from = original._copied_from or original  # for the names of its parts in a picture
     return copies[id(module)]
+
+
+def _replaced(value: Any, replacements: Mapping[int, Any]) -> Any:
+    if isinstance(value, tuple):
+        members = [_replaced(part, replacements) for part in value]
+        return type(value)(*members) if hasattr(value, "_fields") else tuple(members)
+    return replacements.get(id(value), value)

@@ -1,6 +1,7 @@
 """Modules: what belongs to them, saving and loading, and calling them with other parameters."""
 
 import copy
+import gc
 import pickle
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from autograd import Tensor, grad, gradcheck
 from nn import MLP, Dropout, Linear, Module, ReLU, Sequential, cross_entropy, functional_call
+from nn.module import independent_copy
 
 
 def parameter(*values: float) -> Tensor:
@@ -537,3 +539,45 @@ def test_functional_call_of_deeply_nested_containers() -> None:
 def test_functional_call_refuses_parameters_of_other_shapes(bias: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"layers.0.bias is \(2,\)"):
         functional_call(mlp(3, 2), {"layers.0.bias": np.ones(bias)}, X)
+
+
+def test_an_independent_copy_has_its_own_tensors_arrays_and_generators() -> None:
+    generator = np.random.default_rng(0)
+    model = Bag(
+        layers=[Dropout(0.5, generator=generator), Dropout(0.5, generator=generator)],
+        weight=parameter(1, 2),
+        pair=(parameter(3), np.zeros(2)),
+        state=Tensor([1.0, 2.0]),
+        result=parameter(2) * 2,
+    )
+    model.tied = {"weight": model.weight}
+    before = generator.bit_generator.state
+    copied = independent_copy(model)
+    assert copied.tied["weight"] is copied.weight and copied.weight.requires_grad
+    assert copied.layers[0].generator is copied.layers[1].generator
+    assert copied.result is model.result
+    assert copied.layers[0].generator.random() == np.random.default_rng(0).random()
+    for tensor in (copied.weight, copied.pair[0], copied.state):
+        tensor.data[...] = 9
+    copied.pair[1][:] = 9
+    assert generator.bit_generator.state == before
+    assert model.weight.numpy().tolist() == [1, 2]
+    assert (model.pair[0].item(), model.pair[1].tolist(), model.state.tolist()) == (3, [0, 0], [1, 2])
+
+
+@pytest.mark.parametrize("copied", [independent_copy, lambda model: functional_call(model, {}, 1.0)])
+def test_copies_are_freed_without_the_garbage_collector(copied: Callable[[Module], Any]) -> None:
+    freed: list[int] = []
+
+    class Watched(Nested):
+        def __del__(self) -> None:
+            freed.append(id(self))
+
+    model = Watched()
+    gc.collect()
+    gc.disable()
+    try:
+        copied(model)
+        assert len(freed) == 1
+    finally:
+        gc.enable()
