@@ -23,6 +23,7 @@ from autograd.transforms import (
     value_and_grad,
     vjp,
 )
+from autograd.watching import watch
 
 __all__ = [
     "GradcheckError",
@@ -51,4 +52,5 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "watch",
 ]

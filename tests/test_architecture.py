@@ -32,7 +32,7 @@ FLOORS = [
     },
     {"autograd.ops.joining", "autograd.ops.fourier"},
     {"autograd.ops"},
-    {"autograd.transforms", "autograd.checkpointing"},
+    {"autograd.transforms", "autograd.checkpointing", "autograd.watching"},
     {"autograd.replay", "autograd.differences"},
     {"autograd.drawing.diagram", "autograd.drawing.rules", "autograd.drawing.steps", "autograd.diagnosis"},
     {"autograd.drawing.dot", "autograd.drawing.graph"},
