@@ -42,6 +42,7 @@ from nn.layers import (
 )
 from nn.module import Module, functional_call
 from nn.optim import SGD, Adagrad, Adam, AdamW, RMSprop, clip_grad_norm_, clip_grad_value_
+from nn.summary import summary
 
 __all__ = [
     "CELU",
@@ -89,4 +90,5 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "smooth_l1_loss",
+    "summary",
 ]

@@ -55,7 +55,7 @@ FLOORS = [
     },
     {"nn.losses"},
     {"nn.functional"},
-    {"nn.layers"},
+    {"nn.layers", "nn.summary"},
     {"nn"},
     {"nn.training"},
     {"train"},
