@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib.metadata import version
@@ -100,13 +101,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--no-plots", action="store_true", help="write no pictures")
     add(
         "--graph",
-        choices=("svg", "png", "pdf", "dot"),
-        nargs="?",
-        const="svg",
-        default="svg",
-        help="format of the picture of one training step (default: %(default)s)",
+        choices=("svg", "html", "png", "pdf", "dot"),
+        nargs="*",
+        default=["svg"],
+        help="pictures of one training step; html is a page to explore it (default: svg; --graph alone: svg html)",
     )
     options = parser.parse_args(arguments)
+    options.graph = options.graph or ["svg", "html"]
     if options.early_stopping and not options.validation:
         parser.error("--early-stopping needs --validation, e.g. --validation 0.1")
     if options.optimizer == "nesterov" and not options.momentum:
@@ -341,9 +342,7 @@ def draw(options: argparse.Namespace, model: Any, data: Dataset, history: list[d
 
 
 def draw_step(options: argparse.Namespace, model: Any, data: Dataset) -> None:
-    """Write the graph of one training step; without the program dot, as text."""
-    from graphviz import CalledProcessError, ExecutableNotFound, pipe
-
+    """Write the graph of one training step."""
     from autograd import draw_graph
     from nn.data import scale_pixels
     from nn.training import training_loss
@@ -353,21 +352,12 @@ def draw_step(options: argparse.Namespace, model: Any, data: Dataset) -> None:
     loss = training_loss(model.train(), pixels, data.train_labels[: options.batch_size])
     loss.backward(retain_graph=True)
     picture = draw_graph(loss)
-    try:
-        if options.graph != "dot":
-            # Digraph.pipe, which writes line by line, leaves a broken pipe where dot ends before it has read.
-            drawn = pipe("dot", options.graph, picture.source.encode())
-            (options.out / f"graph.{options.graph}").write_bytes(drawn)
-            return
-    except ExecutableNotFound:
-        print(
-            "The program dot is not installed, so the graph is left as text, graph.dot; install Graphviz "
-            "(e.g. apt install graphviz) and run: dot -Tsvg -O graph.dot",
-            file=sys.stderr,
-        )
-    except CalledProcessError as error:
-        print(f"train.py: could not draw the graph: {error}; it is left as text", file=sys.stderr)
-    (options.out / "graph.dot").write_text(picture.source, encoding="utf-8")
+    for kind in options.graph:
+        with warnings.catch_warnings(record=True) as advice:
+            warnings.simplefilter("always")
+            picture.render(outfile=options.out / f"graph.{kind}", cleanup=True)
+        for warning in advice:
+            print(f"train.py: {warning.message}", file=sys.stderr)
 
 
 def attempt(what: str, action: Callable[[], Any]) -> None:

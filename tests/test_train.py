@@ -134,7 +134,7 @@ def test_the_configuration_has_all_options_and_versions(whole: Run) -> None:
         "epochs": 3,
         "seed": 1,
         "out": str(whole.folder),
-        "graph": "svg",
+        "graph": ["svg"],
     }
     assert {name: chosen[name] for name in expected} == expected
     assert whole.config["versions"]["python"] == platform.python_version()
@@ -408,6 +408,7 @@ def test_no_plots_writes_no_pictures(tmp_path: Path) -> None:
         (["--graph", "dot"], "graph.dot", b"digraph "),
         pytest.param(["--graph", "png"], "graph.png", b"\x89PNG", marks=needs_dot),
         pytest.param(["--graph", "pdf"], "graph.pdf", b"%PDF", marks=needs_dot),
+        (["--graph", "html"], "graph.html", b"<!doctype html>"),
         pytest.param(["--graph"], "graph.svg", b"<?xml", marks=needs_dot),
     ],
 )
@@ -420,7 +421,8 @@ def test_the_graph_in_each_format(
 ) -> None:
     monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
     result = run(tmp_path / "run", *QUICK[:-1], *arguments)
-    assert result.files == {"config.json", "metrics.csv", "parameters.npz", name}
+    both = {"graph.svg", "graph.html"} if arguments == ["--graph"] else {name}
+    assert result.files == {"config.json", "metrics.csv", "parameters.npz", *both}
     assert (result.folder / name).read_bytes().startswith(start_of_file)
     assert result.warnings == ""
 
@@ -740,7 +742,7 @@ def test_without_dot_the_graph_is_left_as_text(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run(tmp_path / "run", *QUICK[:-1])
     assert result.warnings.count("\n") == 1
-    assert re.search(r"dot is not installed.*graph\.dot.*install Graphviz.*dot -Tsvg", result.warnings)
+    assert re.search(r"graph\.dot is written instead of a svg.*dot is not installed.*Graphviz", result.warnings)
     assert (result.folder / "graph.dot").read_text(encoding="utf-8").startswith("digraph ")
     assert "graph.svg" not in result.files
 
@@ -761,7 +763,7 @@ def test_a_dot_that_fails_leaves_the_graph_as_text(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", str(tmp_path))
     deep = ["--hidden", *["2"] * 60]  # more text than a pipe holds: it breaks, since nobody reads it
     result = run(tmp_path / "run", *QUICK[:-1], *deep)
-    assert result.warnings.startswith("train.py: could not draw the graph: ")
+    assert "dot could not draw the graph: " in result.warnings
     assert [name for name in sorted(result.files) if name.startswith("graph")] == ["graph.dot"]
 
 

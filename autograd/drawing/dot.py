@@ -66,6 +66,8 @@ class Picture(Digraph):  # type: ignore[misc]
                     return str(super().render(filename, directory=directory, **options))
                 except CalledProcessError as error:
                     advice = f"dot could not draw the graph: {error}"
+                    if options.get("cleanup"):
+                        Path(self.filepath).unlink(missing_ok=True)
             else:
                 advice = ADVICE
         if filename is not None:
