@@ -10,4 +10,6 @@ a = Tensor(2.0, requires_grad=True, name="a")
 b = Tensor(-3.0, requires_grad=True, name="b")
 c = np.tanh(a * b + a**2) / 2
 c.backward(retain_graph=True)
-draw_graph(c).render(outfile=Path(__file__).with_suffix(".svg"), cleanup=True)
+picture = draw_graph(c, direction="LR")
+for kind in ("svg", "html"):
+    print(picture.render(outfile=Path(__file__).with_suffix(f".{kind}"), cleanup=True))

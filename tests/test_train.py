@@ -742,7 +742,9 @@ def test_without_dot_the_graph_is_left_as_text(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run(tmp_path / "run", *QUICK[:-1])
     assert result.warnings.count("\n") == 1
-    assert re.search(r"graph\.dot is written instead of a svg.*dot is not installed.*Graphviz", result.warnings)
+    assert re.search(
+        r"graph\.dot is written instead of a svg.*dot is not installed.*Graphviz", result.warnings
+    )
     assert (result.folder / "graph.dot").read_text(encoding="utf-8").startswith("digraph ")
     assert "graph.svg" not in result.files
 

@@ -48,7 +48,7 @@ def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: s
         "nodes": [_node(node, names, numbers, boxes, arrays, walked) for node in graph.nodes],
         "boxes": [
             {
-                "label": labels.box_label(box),
+                "label": "  ".join(filter(None, [labels.box_path(box), labels.box_title(box)])),
                 "parent": boxes.get(box.parent) if box.parent is not None else None,
                 "parameters": (labels.parameter_count(box) or None) if box.kind == "module" else None,
                 "folded": box.folded or box.kind == "repeat",

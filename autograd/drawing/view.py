@@ -32,6 +32,10 @@ class View:
         self.seconds = seconds
         self.shown = stand_ins(graph)
         self.graph = graph
+        self.users: dict[Node, list[Node]] = {}
+        for node in graph.nodes:
+            for x in node.inputs:
+                self.users.setdefault(x, []).append(node)
         self.items = list(dict.fromkeys(self.shown[node] for node in graph.nodes))
         self.frames: dict[Box, Frame | None] = {graph.root: None}
         self.alone: dict[Node, Box] = {}
@@ -103,15 +107,25 @@ class View:
             count = labels.parameter_count(box)
             words += [f"{count:,} parameters"] if count else []
             lines += [[(word, QUIET)] for word in words]
-        inside = set(nodes)
-        used = {x for node in self.graph.nodes if node not in inside for x in node.inputs if x in inside}
-        for node in [node for node in nodes if node.is_op and (node in used or node.is_output)][:2]:
+        inputs, results = self._ends(box)
+        if "shapes" in self.show and box.kind == "module" and inputs:
+            lines.append([(f"{', '.join(str(x.value.shape) for x in inputs[:3])} to", QUIET)])
+        for node in results[:2]:
             gradient = node.tensor.grad if node.tensor is not None else None
             lines += labels.quantities(node.value, gradient.data if gradient is not None else None, self.show)
         name = next(node.name for node in nodes)
         kind = "gradient" if box.kind == "gradient" else "module"
         title = labels.box_title(box)
         return Shape(f"{name}_folded", kind, title, lines, labels.box_tooltip(box), self._frame_of(box))
+
+    def _ends(self, box: Box) -> tuple[list[Node], list[Node]]:
+        """Return what a box takes from outside, less parameters and constants, and what is used there."""
+        nodes = list(box.within())
+        inside = set(nodes)
+        sources = dict.fromkeys(x for node in nodes for x in node.inputs if x not in inside)
+        inputs = [x for x in sources if x.is_op or (x.tensor is not None and not x.tensor.requires_grad)]
+        used = [node for node in nodes if node.is_op and not inside.issuperset(self.users.get(node, ()))]
+        return inputs, used or [node for node in nodes if node.is_output]
 
     # ------------------------------------------------------------------------------------ arrows
 
@@ -178,7 +192,7 @@ class View:
                 for line in shape.lines
             ]
         write = {"memory": labels.size, "time": labels.duration}.get(self.color_by or "", "{:.3g}".format)
-        quantity = self.color_by if self.color_by in ("memory", "time") else f"rms of the {self.color_by}"
+        quantity = {"grad": "gradient (rms)", "value": "value (rms)"}.get(self.color_by or "", self.color_by)
         return Legend(str(quantity), write(low), write(high), SCALE)
 
     def _amount(self, item: Node | Box) -> float | None:
