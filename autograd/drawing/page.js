@@ -43,11 +43,11 @@ const name = (n) => plain(nodes[n].title) || "unnamed";
 const boxName = (b) => plain(boxes[b].label) || "unnamed";
 
 const canvas = document.createElement("canvas").getContext("2d");
-const widths = new Map();
+const widths = new Map(), family = getComputedStyle(document.body).fontFamily;
 function textWidth(text, font) {
   const key = font + text;
   if (!widths.has(key)) {
-    canvas.font = `${font} ${getComputedStyle(document.body).fontFamily}`;
+    canvas.font = `${font} ${family}`;
     widths.set(key, canvas.measureText(text).width);
   }
   return widths.get(key);
@@ -160,9 +160,12 @@ let scene; // the visible graph, laid out and drawn
 let here = null; // the key of the item that Tab goes to
 
 function draw() {
+  performance.mark("d");
   const graph = visibleGraph();
   for (const item of graph.items) (item.open ? measureTitle : dress)(item);
+  performance.mark("a");
   const pieces = layOut(graph, leftToRight);
+  performance.measure("layout", "a");
   for (const id of ["frames", "edges", "items"]) $(id).replaceChildren();
   scene = { ...graph, pieces, byKey: new Map(graph.items.map((item) => [item.key, item])) };
   for (const piece of pieces) drawPiece(piece);
@@ -170,7 +173,10 @@ function draw() {
   for (const item of graph.items) (item.open ? drawFrame : drawItem)(item);
   if (!scene.byKey.has(here)) here = graph.items.find((item) => item.node !== null)?.key ?? graph.items[0]?.key ?? null;
   scene.byKey.get(here)?.drawn.setAttribute("tabindex", "0");
+  performance.mark("p");
   paint();
+  performance.measure("paint", "p");
+  performance.measure("draw", "d");
 }
 
 function drawPiece(piece) {
@@ -582,7 +588,7 @@ const view = { k: 1, x: 0, y: 0 };
 const quiet = matchMedia("(prefers-reduced-motion: reduce)");
 
 function place() {
-  $("view").setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.k})`);
+  $("view").style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.k})`;
   const { classList } = $("picture");
   classList.toggle("far", view.k < 0.4);
   classList.toggle("farther", view.k < 0.2);
@@ -597,13 +603,18 @@ function zoom(factor, clientX, clientY) {
   place();
 }
 
-/** Show everything; at first not smaller than can be read, from the beginning of the data on. */
+/** Show everything; where that is smaller than `least`, show the beginning. */
 function fit(least = 0) {
   const box = onScreen(), { w, h } = scene.root, margin = 24;
   if (!w || !h) return;
-  const k = Math.max(least, Math.min(1.5, (box.width - 2 * margin) / w, (box.height - 2 * margin) / h));
-  Object.assign(view, { fitted: true, least, k, x: Math.max((box.width - w * k) / 2, margin), y: Math.max((box.height - h * k) / 2, margin) });
-  if (!leftToRight) view.x = (box.width - w * k) / 2;
+  const k = Math.max(least, Math.min(1.25, (box.width - 2 * margin) / w, (box.height - 2 * margin) / h));
+  const beginning = scene.items.find((item) => item.node !== null) ?? scene.items[0];
+  const start = (room, length, at) => (length * k <= room - 2 * margin + 1 ? (room - length * k) / 2
+    : Math.max(room - length * k - margin, Math.min(margin, room / 2 - at * k)));
+  Object.assign(view, {
+    fitted: true, least, k,
+    x: start(box.width, w, beginning.left + beginning.w / 2), y: start(box.height, h, beginning.top + beginning.h / 2),
+  });
   place();
 }
 
@@ -661,7 +672,7 @@ function toggle(b) {
 function foldAll(value) {
   folded.fill(value);
   draw();
-  fit(0.25);
+  fit(0.5);
 }
 
 /** Unfold what a node is in. */
@@ -863,7 +874,7 @@ function begin() {
   $("empty").hidden = nodes.length > 0;
   $("fold").hidden = $("unfold").hidden = !contents.some((inside) => inside.length);
   draw();
-  fit(0.25);
+  fit(0.5);
   bar();
   const clicks = {
     fit: () => fit(), fold: () => foldAll(true), unfold: () => foldAll(false), keys: () => $("help").showModal(),

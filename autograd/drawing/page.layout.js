@@ -214,7 +214,7 @@ function makeLayers(vertices, nets) {
     const a = net.trunk[k];
     const it = { a, b, end, shiftA: k ? 0 : net.fromShift, shiftB: end ? end.shift : 0, slot: end ? end.slot : 0 };
     const weight = a.dummy && b.dummy ? 8 : a.dummy || b.dummy ? 2 : 4;
-    it.weight = net.from.ins.length || net.from.port ? weight * (net.tracked ? 2 : 1) : 0.01 * weight;
+    it.weight = net.from.ins.length || net.from.port ? weight * (net.tracked ? 2 : 1) : 1e-4 * weight;
     a.down.push(it);
     b.up.push(it);
     (net.leaving[k] ??= []).push(it);
@@ -306,7 +306,7 @@ function align(layers) {
   }
   const sweep = (upward, moves) => {
     for (const layer of upward ? [...layers].reverse() : layers) {
-      settle(layer, layer.map((vertex) => (moves(vertex) ? median(vertex, upward) : null) ?? [vertex.u, vertex.dummy ? 1 : 0.1]));
+      settle(layer, layer.map((vertex) => (moves(vertex) ? median(vertex, upward) ?? [vertex.u, 1e-4] : [vertex.u, 1e6])));
     }
   };
   const all = () => true;
@@ -314,22 +314,22 @@ function align(layers) {
     sweep(true, all);
     sweep(false, all);
   }
-  sweep(true, (vertex) => !vertex.up.length);
+  sweep(true, (vertex) => !vertex.up.length || (vertex.dummy && vertex.down.some(({ b }) => b.dummy)));
 }
 
-/** Return the weighted median of where the neighbours are, and how much it matters. */
+/** Return the weighted median of where the neighbours are, and how much it matters: lines give way to boxes. */
 function median(vertex, upward) {
   const links = upward ? vertex.down : vertex.up;
   if (!links.length) return null;
   const wanted = links.map(({ a, b, shiftA, shiftB, weight }) => (
     { u: upward ? b.u + shiftB - shiftA : a.u + shiftA - shiftB, weight }
   )).sort((p, q) => p.u - q.u);
-  const half = wanted.reduce((sum, { weight }) => sum + weight, 0) / 2;
+  const half = wanted.reduce((sum, { weight }) => sum + weight, 0) / 2, matters = vertex.dummy ? Math.min(half, 0.01) : half;
   let passed = 0;
   for (let i = 0; ; i++) {
     passed += wanted[i].weight;
-    if (passed > half + 1e-9 || i === wanted.length - 1) return [wanted[i].u, 2 * half];
-    if (Math.abs(passed - half) <= 1e-9) return [(wanted[i].u + wanted[i + 1].u) / 2, 2 * half];
+    if (passed > half + 1e-9 || i === wanted.length - 1) return [wanted[i].u, matters];
+    if (Math.abs(passed - half) <= 1e-9) return [(wanted[i].u + wanted[i + 1].u) / 2, matters];
   }
 }
 
