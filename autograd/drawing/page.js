@@ -5,12 +5,19 @@ const $ = (id) => document.getElementById(id);
 const consumers = nodes.map(() => []);
 nodes.forEach((node, n) => new Set(node.inputs).forEach((x) => consumers[x].push(n)));
 
+/** The gradient of each node: its own, or else, of what is not kept, what the steps tell. */
+const gradients = nodes.map((node) => arrays[node.grad]);
+for (const { node, arriving } of steps) gradients[node] ??= arrays[arriving];
+for (const [to, [array, ...more]] of Map.groupBy(steps.flatMap(({ leaving }) => leaving), ([to]) => to)) {
+  if (!more.length) gradients[to] ??= arrays[array[1]];
+}
+
 // ------------------------------------------------------------------------------------------ words
 
 /** Write a number with four digits; NaN, infinities and complex numbers come as text. */
 function number(value) {
   if (value === null || value === undefined) return "–";
-  if (typeof value === "string") return value;
+  if (typeof value !== "number") return String(value);
   if (value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6)) return String(Number(value.toPrecision(4)));
   return String(Number(value.toPrecision(4)).toExponential()).replace("e+", "e");
 }
@@ -19,7 +26,7 @@ const isNumber = (array) => array.values !== null && array.shape.every((length) 
 const single = (array) => [array.values].flat(Infinity)[0];
 const shape = (array) => `(${array.shape.join(", ")}${array.shape.length === 1 ? "," : ""})`;
 const count = (size) => size.toLocaleString("en");
-const plain = (text) => text.replace(/[\s\p{Cc}]+/gu, " ").trim();
+const plain = (text) => text.replace(/[\s\p{Cc}]+/gu, " ").replace(/\p{Cs}/gu, "\ufffd").trim();
 
 function shortened(text, limit) {
   const letters = Array.from(plain(text));
@@ -140,14 +147,14 @@ function dress(item) {
     item.small = [`${count(ops)} op${ops === 1 ? "" : "s"}`, ...(parameters ? [`${count(parameters)} parameters`] : [])];
     item.cells = [];
   } else {
-    const { title, lines, value, grad } = nodes[item.node];
+    const { title, lines, value } = nodes[item.node], grad = gradients[item.node];
     item.title = shortened(title, 36) || "unnamed";
     item.small = lines.map((line) => shortened(line, 44));
     const array = arrays[value];
     if (array && !(isNumber(array) && array.dtype === "float64")) item.small.push(`${array.shape.length ? shape(array) : ""} ${array.dtype}`);
     item.cells = [];
     if (array && array.rms !== null) item.cells.push(size(array));
-    if (arrays[grad]) item.cells.push(`grad ${size(arrays[grad])}`);
+    if (grad) item.cells.push(`grad ${size(grad)}`);
   }
   const cells = item.cells.map((cell) => textWidth(cell, SMALL) + 16);
   const texts = [textWidth(item.title, TITLE), ...item.small.map((line) => textWidth(line, SMALL))];
@@ -160,12 +167,9 @@ let scene; // the visible graph, laid out and drawn
 let here = null; // the key of the item that Tab goes to
 
 function draw() {
-  performance.mark("d");
   const graph = visibleGraph();
   for (const item of graph.items) (item.open ? measureTitle : dress)(item);
-  performance.mark("a");
   const pieces = layOut(graph, leftToRight);
-  performance.measure("layout", "a");
   for (const id of ["frames", "edges", "items"]) $(id).replaceChildren();
   scene = { ...graph, pieces, byKey: new Map(graph.items.map((item) => [item.key, item])) };
   for (const piece of pieces) drawPiece(piece);
@@ -173,10 +177,7 @@ function draw() {
   for (const item of graph.items) (item.open ? drawFrame : drawItem)(item);
   if (!scene.byKey.has(here)) here = graph.items.find((item) => item.node !== null)?.key ?? graph.items[0]?.key ?? null;
   scene.byKey.get(here)?.drawn.setAttribute("tabindex", "0");
-  performance.mark("p");
   paint();
-  performance.measure("paint", "p");
-  performance.measure("draw", "d");
 }
 
 function drawPiece(piece) {
@@ -296,7 +297,7 @@ function paintGradients() {
   for (const item of scene.items) {
     if (!item.gradText) continue;
     const total = totals?.get(item.node);
-    item.gradText.textContent = totals === null ? `grad ${size(arrays[nodes[item.node].grad])}` : total ? `grad ${total.text}` : "grad ·";
+    item.gradText.textContent = totals === null ? `grad ${size(gradients[item.node])}` : total ? `grad ${total.text}` : "grad ·";
   }
 }
 
@@ -388,16 +389,16 @@ function pairsList(pairs) {
 }
 
 function nodeDetails(n) {
-  const node = nodes[n], value = arrays[node.value];
+  const node = nodes[n], value = arrays[node.value], grad = gradients[n];
   const parts = [title("h2", name(n)), pairsList([
     ["op", node.op], ["kind", node.kind], ["with", node.lines.join(", ")], ["made at", node.made],
     ["in", node.box === null ? null : boxPath(node.box)],
     ["shape", value && shape(value)], ["dtype", value?.dtype], ["memory", node.bytes === null ? null : bytes(node.bytes)],
-    ["gradient", node.tracked ? (node.grad === null ? "not computed" : null) : "not tracked"],
+    ["gradient", node.tracked ? (grad ? null : "not computed") : "not tracked"],
   ])];
   if (node.error) parts.splice(1, 0, paragraph(node.error, "error"));
   if (value) parts.push(title("h3", "Value"), ...arrayDetails(value));
-  if (arrays[node.grad]) parts.push(title("h3", "Gradient"), ...arrayDetails(arrays[node.grad]));
+  if (grad) parts.push(title("h3", "Gradient"), ...arrayDetails(grad));
   if (node.rule.length) parts.push(title("h3", "Rule"), ruleList(node.rule), paragraph("g: the gradient arriving, y: the result", "quiet"));
   parts.push(...linkList("Inputs", node.inputs), ...linkList("Used by", consumers[n]));
   return parts;
@@ -775,7 +776,7 @@ function tooltip(item, event) {
     tip.replaceChildren(element("b", { dir: "auto" }, shortened(boxName(item.box), 120)),
       line(`${count(ops)} ops${boxes[item.box].parameters ? `, ${count(boxes[item.box].parameters)} parameters` : ""}. Click to ${item.open ? "fold" : "unfold"}.`));
   } else {
-    const node = nodes[item.node], value = arrays[node.value], grad = arrays[node.grad];
+    const node = nodes[item.node], value = arrays[node.value], grad = gradients[item.node];
     const spread = (label, array) => line(isNumber(array) ? `${label} ${size(array)}` : `${label} min ${number(array.min)}, mean ${number(array.mean)}, max ${number(array.max)}${array.bad ? `, ${count(array.bad)} NaN or infinite` : ""}`);
     tip.replaceChildren(...[
       element("b", { dir: "auto" }, shortened(name(item.node), 120)),

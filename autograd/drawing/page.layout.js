@@ -4,7 +4,7 @@
 
 const GAP = { node: 22, dummy: 12, layer: 30 };
 const TITLE_ROOM = 20; // above what is in an open box
-const MOST_DUMMIES = 15000; // longer edges are drawn straight through, so that no graph is slow
+const MOST_DUMMIES = 10000; // longer edges are drawn straight through, so that no graph is slow
 
 /** Lay out everything, inner boxes first, and connect the pieces of nets across the borders of boxes. */
 function layOut({ root, items, edges }, leftToRight) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 
@@ -15,7 +15,7 @@ def page(data: dict[str, Any]) -> str:
     `data` is what page.js reads, of dicts, lists, strings, finite numbers, booleans and None; a NaN must be
     written as a string, or a ValueError says so. It is written as UTF-8.
     """
-    folder = files("autograd.drawing")
+    folder = Path(__file__).parent
     parts = {part: (folder / name).read_text("utf-8") for part, name in PARTS.items()}
     title = html.escape(str(data.get("title") or "Graph")).encode("ascii", "xmlcharrefreplace").decode()
     parts |= {"title": title, "data": _in_script(json.dumps(data, allow_nan=False, separators=(",", ":")))}

@@ -1,0 +1,686 @@
+"""page: one file that nothing can break out of, and in a browser, a graph to explore and steps to take."""
+
+import html.parser
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograd.drawing.page import page
+
+# -------------------------------------------------------------------------------------- data of pages
+
+
+class Graph:
+    """Builds what page() is given, by hand: nodes of numbers or nested lists, and the steps back."""
+
+    def __init__(self, **more: Any) -> None:
+        self.data: dict[str, Any] = {
+            "title": "loss",
+            "caption": "",
+            "direction": "TB",
+            "arrays": [],
+            "nodes": [],
+            "boxes": [],
+            "outputs": [],
+            "steps": [],
+            "no_steps": "",
+        } | more
+
+    def array(self, values: Any, **more: Any) -> int:
+        flat, shape = [values], []
+        while isinstance(flat[0] if flat else 0, list):
+            shape.append(len(flat[0]))
+            flat = [value for row in flat for value in row]
+        numbers = [value for value in flat if isinstance(value, (int, float))]
+        statistics = {"min": None, "mean": None, "max": None, "rms": None}
+        if numbers:
+            mean = sum(numbers) / len(numbers)
+            rms = (sum(value * value for value in numbers) / len(numbers)) ** 0.5
+            statistics = {"min": min(numbers), "mean": mean, "max": max(numbers), "rms": rms}
+        self.data["arrays"].append(
+            {"shape": shape, "dtype": "float64", "bytes": 8 * len(flat), "bad": len(flat) - len(numbers)}
+            | statistics
+            | {"values": values, "sample": None, "sampled": None, "histogram": None}
+            | more
+        )
+        return len(self.data["arrays"]) - 1
+
+    def large(self, rows: int, columns: int) -> int:
+        sample = [[(row - 16) * (column - 8) / 10 for column in range(32)] for row in range(32)]
+        statistics = {"min": -24.0, "mean": 1.5, "max": 36.0, "rms": 12.5}
+        return self.array(
+            None,
+            shape=[rows, columns],
+            sample=sample,
+            dtype="float32",
+            sampled=[32, 32, rows, columns],
+            **statistics,
+            histogram={"low": -24.0, "high": 36.0, "counts": list(range(32))},
+        )
+
+    def node(self, title: str, *inputs: int, value: Any = 1.0, grad: Any = None, **more: Any) -> int:
+        op = title if inputs else None
+        self.data["nodes"].append(
+            {
+                "kind": "op" if inputs else "parameter",
+                "title": title,
+                "op": op,
+                "lines": [],
+                "inputs": list(inputs),
+                "box": None,
+                "value": self.array(value),
+                "grad": None if grad is None else self.array(grad),
+                "tracked": True,
+                "bytes": 8,
+                "made": "train.py:31, in loss: y = x * x" if inputs else None,
+                "rule": [[f"by {name}", "g * 1"] for name in "xyz"[: len(inputs)]],
+            }
+            | more
+        )
+        return len(self.data["nodes"]) - 1
+
+    def box(self, label: str, parent: int | None = None, folded: bool = False) -> int:
+        box = {"label": label, "parent": parent, "parameters": 6, "folded": folded, "kind": "module"}
+        self.data["boxes"].append(box)
+        return len(self.data["boxes"]) - 1
+
+    def step(self, node: int, arriving: Any, *leaving: tuple[int, Any, Any]) -> None:
+        self.data["steps"].append(
+            {
+                "node": node,
+                "arriving": self.array(arriving),
+                "leaving": [[to, self.array(gradient)] for to, _, gradient in leaving],
+                "local": [[to, self.array(local)] for to, local, _ in leaving if local is not None],
+            }
+        )
+
+    def chain(self, start: int, length: int, *also: int) -> int:
+        for _ in range(length):
+            start = self.node("tanh", start, *also)
+        return start
+
+
+def square() -> dict[str, Any]:
+    """(a b + c)², with the steps back through it; a b is in a box."""
+    graph = Graph(title="(a b + c)²")
+    box = graph.box("product")
+    a, b = (
+        graph.node(name, value=value, grad=grad, box=box)
+        for name, value, grad in [("a", 2, -24), ("b", -3, 16)]
+    )
+    product = graph.node("multiply", a, b, value=-6, grad=8, box=box)
+    c = graph.node("c", value=10, grad=8)
+    total = graph.node("add", product, c, value=4, grad=8)
+    output = graph.node("multiply", total, total, value=16, grad=1, kind="output")
+    graph.step(output, 1, (total, 4, 4), (total, 4, 4))
+    graph.step(total, 8, (product, 1, 8), (c, 1, 8))
+    graph.step(product, 8, (a, -3, -24), (b, 2, 16))
+    return graph.data | {"outputs": [output]}
+
+
+def network(blocks: int = 3, folded: bool = False, direction: str = "TB") -> dict[str, Any]:
+    """A network of blocks with residual connections, each a box of two boxes with parameters."""
+    graph = Graph(direction=direction)
+    h = graph.node("x", kind="data", tracked=False)
+    for number in range(blocks):
+        block = graph.box(f"blocks.{number}  Block", None, folded)
+        start = h
+        for name in ("up", "down"):
+            layer = graph.box(f"{name}  Linear", block)
+            parameters = [graph.node(word, box=layer) for word in ("weight", "bias")]
+            h = graph.node("linear", h, *parameters, box=layer)
+        h = graph.node("add", start, h, box=block)
+    return graph.data | {"outputs": [graph.node("mean", h, kind="output")]}
+
+
+HOSTILE = [
+    "</script><b>bold</b><script>window.broken = 1</script>",
+    "<!--style--><!--data--><!-- <script>",
+    "<img src=x onerror='window.broken = 1'>",
+    "\u2028\u2029\\u003c&lt;",
+    "x" * 3000,
+    "שלום עולם",
+    "👩‍🚀🧪",
+    "",
+    "\ud800",
+    "a\nb\tc\x00",
+]
+
+# --------------------------------------------------------------------------------- without a browser
+
+
+class Reader(html.parser.HTMLParser):
+    """Collects the elements of a page, and the text of its data."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.data, self.inside = "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.inside = ("id", "data") in attributes
+
+    def handle_data(self, data: str) -> None:
+        self.data += data if self.inside else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
+
+def test_the_data_arrives_as_it_was_given() -> None:
+    graph = Graph(title=HOSTILE[0], caption=HOSTILE[1])
+    for name in HOSTILE:
+        graph.node(name)
+    text = page(graph.data)
+    reader = Reader(text)
+    assert json.loads(reader.data) == graph.data
+    assert reader.tags == Reader(page(Graph().data)).tags
+    text.encode()  # lone surrogates too
+
+
+def test_the_page_loads_nothing() -> None:
+    text = page(square())
+    assert re.findall(r"""(?:src|href)\s*=|url\(|@import|\bimport\b|fetch\(""", text) == []
+    assert set(re.findall(r"https?://[^\"]*", text)) == {"http://www.w3.org/2000/svg"}
+    assert "default-src 'none'" in text
+
+
+def test_names_are_never_parsed_as_html() -> None:
+    assert (
+        re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", page(square())) == []
+    )
+
+
+def test_numbers_that_json_does_not_have_are_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        page(Graph(title=float("nan")).data)
+
+
+# ------------------------------------------------------------------------------------ in a browser
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    programs = shutil.which("chromium"), shutil.which("chromedriver")
+    if None in programs:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
+    yield driver
+    driver.quit()
+
+
+class Browser:
+    """A page in the browser, asked by keys of items: n3 is a node, b0 a box."""
+
+    def __init__(self, driver: Any, path: Path) -> None:
+        self.driver, self.path = driver, path
+
+    def open(self, data: dict[str, Any]) -> None:
+        self.path.write_text(page(data), encoding="utf-8")
+        self.driver.get(self.path.as_uri())
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(f"return {script}", *arguments)
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def click(self, selector: str) -> None:
+        self.find(selector).click()
+
+    def click_item(self, key: str) -> None:
+        self.click(f"[data-key={key}] > rect:last-of-type")
+
+    def press(self, *keys: str) -> None:
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def text(self, selector: str) -> str:
+        return str(self.find(selector).text)
+
+    def items(self) -> dict[str, str]:
+        """Return the title of each item by its key."""
+        titles = "g => [g.dataset.key, g.querySelector('text').textContent]"
+        return dict(self.run(f"[...document.querySelectorAll('[data-key]')].map({titles})"))
+
+    def having(self, name: str) -> set[str]:
+        script = "[...document.querySelectorAll('[data-key].' + arguments[0])].map(g => g.dataset.key)"
+        return set(self.run(script, name))
+
+    def focus(self) -> str | None:
+        return self.run("document.activeElement.dataset.key ?? null")
+
+    def place(self, key: str) -> list[float]:
+        """Return left, top, right and bottom of an item on the screen."""
+        box = (
+            "document.querySelector(`[data-key=${arguments[0]}] > rect:last-of-type`).getBoundingClientRect()"
+        )
+        return list(self.run(f"(r => [r.left, r.top, r.right, r.bottom])({box})", key))
+
+    def overlaps(self) -> list[tuple[str, str]]:
+        """Return the pairs of items that stand on one another."""
+        places = {key: self.place(key) for key in self.items()}
+        return [
+            (one, other)
+            for one, (left, top, right, bottom) in places.items()
+            for other, (left2, top2, right2, bottom2) in places.items()
+            if one < other and left < right2 and left2 < right and top < bottom2 and top2 < bottom
+        ]
+
+
+@pytest.fixture
+def browser(driver: Any, tmp_path: Path) -> Iterator[Browser]:
+    """Give a browser, and find afterwards that the page made no errors and asked nobody for anything."""
+    driver.get_log("performance")
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    path = tmp_path / "graph.html"
+    yield Browser(driver, path)
+    assert [entry["message"] for entry in driver.get_log("browser")] == []
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    requests = {
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    }
+    assert requests <= {path.as_uri()}
+
+
+RIGHT, LEFT, UP, DOWN, HOME, END, ENTER, ESCAPE, TAB = (
+    *("\ue014", "\ue012", "\ue013", "\ue015", "\ue011"),
+    *("\ue010", "\ue007", "\ue00c", "\ue004"),
+)
+
+
+def test_every_node_and_box_is_there(browser: Browser) -> None:
+    browser.open(square())
+    titles = {"n0": "a", "n1": "b", "n2": "multiply", "n3": "c", "n4": "add", "n5": "multiply"}
+    assert browser.items() == titles | {"b0": "▾ product · 6 parameters"}
+    assert "16\ngrad 1" in browser.run("document.querySelector('[data-key=n5]').textContent").replace(
+        "grad", "\ngrad"
+    )
+    assert browser.run("document.title") == browser.text("#title") == "(a b + c)²"
+    assert browser.run("document.querySelector('#edges text').textContent") == "×2"  # add, to multiply
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+@pytest.mark.parametrize("folded", [False, True])
+def test_nothing_stands_on_anything(browser: Browser, direction: str, folded: bool) -> None:
+    browser.open(network(direction=direction, folded=folded))
+    assert browser.overlaps() == []
+    assert len(browser.items()) == (5 if folded else 32)
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_data_flows_one_way_and_the_main_line_is_straight(browser: Browser, direction: str) -> None:
+    data = network(direction=direction)
+    browser.open(data)
+    along, across = (1, 0) if direction == "TB" else (0, 1)
+    places = [browser.place(f"n{n}") for n in range(len(data["nodes"]))]
+    for node, place in zip(data["nodes"], places, strict=True):
+        assert all(places[x][along + 2] < place[along] for x in node["inputs"])
+    ops = [n for n, node in enumerate(data["nodes"]) if node["op"]]
+    middles = [(places[n][across] + places[n][across + 2]) / 2 for n in ops]
+    assert max(middles) - min(middles) < 1
+
+
+def test_lines_do_not_run_through_boxes(browser: Browser) -> None:
+    browser.open(network())
+    script = """[...document.querySelectorAll('#edges path')].flatMap(path => {
+        const boxes = [...document.querySelectorAll('.item > rect')].map(rect => rect.getBBox());
+        const at = (i) => path.getPointAtLength(path.getTotalLength() * i / 99);
+        const within = (x, start, length) => x > start + 1 && x < start + length - 1;
+        return Array.from({length: 100}, (_, i) => at(i)).filter(({x, y}) =>
+            boxes.some(box => within(x, box.x, box.width) && within(y, box.y, box.height)));
+    }).length"""
+    assert browser.run(script) == 0
+
+
+def test_a_module_folds_and_unfolds_where_it_stands(browser: Browser) -> None:
+    browser.open(square())
+    before = browser.place("b0")
+    browser.click_item("b0")
+    assert browser.items() == {"b0": "▸ product", "n3": "c", "n4": "add", "n5": "multiply"}
+    after = browser.place("b0")
+    assert after[:2] == pytest.approx(before[:2], abs=5)
+    assert browser.overlaps() == []
+    browser.click_item("b0")
+    assert browser.place("b0")[:2] == pytest.approx(before[:2], abs=5)
+    assert len(browser.items()) == 7
+
+
+def test_buttons_fold_and_unfold_all(browser: Browser) -> None:
+    browser.open(network())
+    browser.click("#fold")
+    assert len(browser.items()) == 5
+    browser.click_item("b0")  # what is in it stays folded
+    assert len(browser.items()) == 8
+    browser.click("#unfold")
+    assert len(browser.items()) == 32
+
+
+def test_edges_between_folded_modules_are_merged(browser: Browser) -> None:
+    graph = Graph()
+    boxes = [graph.box("one", folded=True), graph.box("two", folded=True)]
+    first = [graph.node("w", box=boxes[0]) for _ in range(5)]
+    second = [graph.node("tanh", x, box=boxes[1]) for x in first]
+    browser.open(graph.data | {"outputs": second})
+    assert browser.run("document.querySelectorAll('#edges path').length") == 1
+
+
+def test_selecting_shows_a_node_and_lights_its_way_to_the_loss(browser: Browser) -> None:
+    browser.open(square())
+    browser.click_item("n2")
+    details = browser.text("#details")
+    for text in ["multiply", "train.py:31", "product", "float64", "-6", "by x", "g * 1", "Inputs", "Used by"]:
+        assert text in details
+    assert browser.having("selected") == {"n2"}
+    assert browser.having("lit") == {"n2", "n4", "n5"}
+    assert browser.run("document.querySelectorAll('#edges path.lit').length") == 3  # out of the box, and on
+    assert browser.run("getComputedStyle(document.querySelector('[data-key=n3]')).opacity") == "0.38"
+    browser.click(".links:last-child button")  # to its consumer
+    assert browser.having("selected") == {"n4"}
+    browser.press(ESCAPE)
+    assert browser.having("selected") == set()
+    assert not browser.find("#panel").is_displayed()
+
+
+def test_a_large_array_is_a_heat_map_and_a_histogram(browser: Browser) -> None:
+    graph = Graph()
+    x = graph.node("x")
+    graph.data["nodes"][x]["value"] = graph.large(128, 784)
+    browser.open(graph.data | {"outputs": [x]})
+    assert "rms 12.5" in browser.run("document.querySelector('[data-key=n0]').textContent")
+    browser.click_item("n0")
+    details = browser.text("#details")
+    for text in ["-24\n", "36", "32 × 32 of 128 × 784", "-36.8", "36.8"]:
+        assert text in details
+    pixels = browser.run(
+        "[...document.querySelector('canvas').getContext('2d').getImageData(0, 0, 32, 32).data]"
+    )
+    colors = [pixels[start : start + 4] for start in (4 * 31, 4 * (32 * 16 + 8), 4 * (32 * 31 + 31))]
+    assert colors[0][2] > colors[0][0]  # negative: blue
+    assert colors[1] == [255, 255, 255, 255]  # zero
+    assert colors[2][0] > colors[2][2]  # positive: orange
+    assert browser.find(".bars").is_displayed()
+
+
+def test_hovering_tells_the_statistics(browser: Browser) -> None:
+    from selenium.webdriver import ActionChains
+
+    graph = Graph()
+    x = graph.node("x", value=[1.0, 2.0, 6.0])
+    browser.open(graph.data | {"outputs": [x]})
+    ActionChains(browser.driver).move_to_element(browser.find("[data-key=n0] > rect")).perform()
+    assert "value min 1, mean 3, max 6" in browser.text("#tip")
+    assert "(3,) float64 · 8 B" in browser.text("#tip")
+
+
+def test_search_finds_names_and_ops_also_in_folded_modules(browser: Browser) -> None:
+    browser.open(network(folded=True))
+    browser.press("/")
+    browser.press("LINEAR")
+    assert browser.text("#found") == "12 found"  # six boxes and six ops
+    assert browser.having("match") == {"b0", "b3", "b6"}
+    for _ in range(7):
+        browser.press(ENTER)
+    assert browser.text("#found") == "7 of 12"
+    assert browser.having("selected") == {"n3"}
+    browser.press(ESCAPE)
+    assert browser.having("match") == set()
+    assert browser.run("document.querySelector('#query').value") == ""
+
+
+def steps_of(browser: Browser) -> list[str]:
+    return [browser.text("#where"), browser.text("#details")]
+
+
+def test_steps_forward_and_back_by_buttons(browser: Browser) -> None:
+    browser.open(square())
+    assert browser.text("#where") == "Step through backpropagation: 3 steps"
+    browser.click("#forward")
+    where, details = steps_of(browser)
+    assert where == "step 1 of 3"
+    assert "multiply: the gradient arriving is 1," in details
+    assert details.count("1 × 4 = 4") == 2
+    assert "Total so far: 4 + 4 = 8" in details
+    assert browser.having("current") == {"n5"}
+    assert "grad 8" in browser.text("[data-key=n4]")
+    assert "grad ·" in browser.text("[data-key=n2]")
+    browser.click("#last")
+    where, details = steps_of(browser)
+    assert where == "step 3 of 3"
+    assert "8 × (-3) = -24" in details
+    assert "8 × 2 = 16" in details
+    assert browser.run("document.querySelectorAll('#edges path:not(.flowed)').length") == 0
+    browser.click("#back")
+    assert steps_of(browser)[0] == "step 2 of 3"
+    assert browser.having("current") == {"n4"}
+    assert "grad ·" in browser.text("[data-key=n0]")
+    browser.click("#first")
+    assert "by itself is 1" in steps_of(browser)[1]
+    assert browser.run("document.querySelectorAll('#edges path.flowed').length") == 0
+    browser.click("#leave")
+    assert "grad -24" in browser.text("[data-key=n0]")
+
+
+def test_steps_by_keys(browser: Browser) -> None:
+    browser.open(square())
+    walked = []
+    for key in [RIGHT, RIGHT, LEFT, END, RIGHT, HOME, LEFT]:
+        browser.press(key)
+        walked.append(browser.text("#where"))
+    assert walked == [f"step {number} of 3" for number in [1, 2, 1, 3, 3, 0, 0]]
+    browser.press(ESCAPE)
+    assert browser.text("#where") == "Step through backpropagation: 3 steps"
+    assert not browser.find("#panel").is_displayed()
+
+
+def test_steps_of_vectors_show_jacobians_and_totals(browser: Browser) -> None:
+    graph = Graph()
+    x = graph.node("x", value=[1, 2, 3], grad=[9, 12, 15])
+    y = graph.node("matmul", x, value=[1, 2], grad=[1, 2])
+    z = graph.node("sum", y, x, value=5, grad=1, kind="output")
+    graph.step(z, 1, (y, [1, 2], [1, 2]), (x, [0, 0, 0], [0, 0, 0]))
+    graph.step(y, [1, 2], (x, [[1, 2, 3], [4, 5, 6]], [9, 12, 15]))
+    browser.open(graph.data | {"outputs": [z]})
+    browser.press(END)
+    details = browser.text("#details")
+    assert "the gradient arriving is of shape (2,)" in details
+    assert "local derivative, a Jacobian (2, 3)\n1 2 3\n4 5 6" in details
+    assert "Total so far, with what has arrived before:\n9 12 15" in details
+
+
+def test_without_steps_the_page_says_why(browser: Browser) -> None:
+    browser.open(network() | {"no_steps": "The gradient graph is drawn, and not walked."})
+    browser.press(RIGHT)
+    assert browser.text("#where") == "The gradient graph is drawn, and not walked."
+
+
+def test_the_keyboard_alone_reaches_everything(browser: Browser) -> None:
+    browser.open(square())
+    for _ in range(10):
+        browser.press(TAB)
+        if browser.focus():
+            break
+    assert browser.focus() == "n0"
+    browser.press(DOWN)
+    assert browser.focus() == "n2"
+    browser.press(DOWN, DOWN)
+    assert browser.focus() == "n5"
+    browser.press(UP, LEFT)
+    assert browser.focus() != "n4"
+    browser.press(ENTER)
+    assert browser.find("#panel").is_displayed()
+    browser.press(ESCAPE)
+    browser.run("document.querySelector('[data-key=b0]').focus()")
+    browser.press(ENTER)
+    assert browser.focus() == "b0"  # folded, and still there
+    assert "n0" not in browser.items()
+    assert browser.run("document.activeElement.getAttribute('aria-expanded')") == "false"
+    browser.press("?")
+    assert browser.find("#help").is_displayed()
+    browser.press(ESCAPE)
+    assert not browser.find("#help").is_displayed()
+
+
+def test_hostile_names_are_shown_and_harmless(browser: Browser) -> None:
+    graph = Graph(title=HOSTILE[0], caption=HOSTILE[2])
+    box = graph.box(HOSTILE[0])
+    numbers = [graph.node(name, box=box, lines=[name], made=name) for name in HOSTILE]
+    output = graph.node(HOSTILE[0], *numbers, kind="failed", error=HOSTILE[2])
+    browser.open(graph.data | {"outputs": [output]})
+    assert browser.run("window.broken ?? null") is None
+    assert browser.run("document.querySelectorAll('b, img').length") == 0
+    assert browser.text("#title") == HOSTILE[0]
+    titles = browser.items()
+    assert titles["n0"] == HOSTILE[0][:35] + "…"
+    assert titles["n5"] == HOSTILE[5]
+    assert titles["n7"] == "unnamed"
+    assert browser.overlaps() == []
+    for number in [*range(len(HOSTILE)), 4]:
+        event = "new MouseEvent('click', {bubbles: true})"
+        browser.run(f"document.querySelector(`[data-key=n${{arguments[0]}}]`).dispatchEvent({event})", number)
+    assert browser.text("#details h2") == "x" * 3000  # in full
+
+
+def test_values_that_are_no_numbers_are_written(browser: Browser) -> None:
+    graph = Graph()
+    odd = [["nan", "inf"], ["-inf", 1.5]]
+    numbers = [graph.node("x", value=value) for value in ("nan", "-inf", "1+2j", [], [[], []], odd)]
+    graph.step(
+        numbers[0], "nan", (numbers[1], "inf", "nan"), (numbers[1], "inf", "nan"), (numbers[3], None, [])
+    )
+    browser.open(graph.data | {"outputs": numbers})
+    for number, text in zip(
+        numbers, ["nan", "-inf", "1+2j", "empty", "empty", "3 of its elements"], strict=True
+    ):
+        browser.click_item(f"n{number}")
+        assert text in browser.text("#details")
+    browser.press(ESCAPE)
+    browser.click("#last")
+    assert "nan × inf = nan" in browser.text("#details")
+    assert "Total so far: nan + nan = nan" in browser.text("#details")
+
+
+def test_an_empty_graph_says_so(browser: Browser) -> None:
+    browser.open(Graph().data)
+    browser.press(RIGHT, LEFT, HOME, "0")
+    browser.press("/")
+    browser.press("x", ENTER)
+    assert browser.text("#empty") == "There is nothing in this graph."
+
+
+def test_disconnected_outputs_stand_apart(browser: Browser) -> None:
+    graph = Graph()
+    outputs = [graph.chain(graph.node(f"x{number}"), 3) for number in range(5)]
+    browser.open(graph.data | {"outputs": outputs})
+    assert browser.overlaps() == []
+    assert len(browser.items()) == 20
+
+
+def test_boxes_that_feed_each_other_are_drawn(browser: Browser) -> None:
+    graph = Graph()
+    boxes = [graph.box("forward"), graph.box("backward")]
+    last = graph.node("x")
+    for number in range(6):
+        last = graph.node("tanh", last, box=boxes[number % 2])
+    browser.open(graph.data | {"outputs": [last]})
+    assert browser.overlaps() == []
+    browser.click("#fold")
+    assert len(browser.items()) == 3
+
+
+def dark(browser: Browser, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_in_light_and_dark(browser: Browser, scheme: str) -> None:
+    graph = Graph()
+    kinds = ["parameter", "data", "op", "output", "constant", "gradient", "failed"]
+    for kind in kinds:
+        graph.node(kind, kind=kind, grad=1.0, lines=["line"])
+    graph.node("folded", box=graph.box("module", folded=True))
+    browser.open(graph.data)
+    dark(browser, scheme)
+    colors = "[text, text.parentNode.querySelector('rect:last-of-type')].map(it => getComputedStyle(it).fill)"
+    script = f"[...document.querySelectorAll('.item text')].map(text => [...{colors}, text.textContent])"
+    for foreground, background, text in browser.run(script):
+        assert contrast(foreground, background) >= 4.5, (text, foreground, background)
+    page_color = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert (luminance(page_color) < 0.1) == (scheme == "dark")
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of WCAG 2 of a colour like rgb(1, 2, 3)."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def doublings(graph: Graph) -> int:
+    x = graph.node("x")
+    for _ in range(17):
+        x = graph.node("add", x, x)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("build", "nodes", "lines"),
+    [
+        (lambda graph: graph.chain(graph.node("x"), 999, graph.node("w")), 1001, None),
+        (lambda graph: graph.chain(graph.node("x"), 3000), 3001, 3000),
+        (doublings, 18, 17),
+    ],
+    ids=["one leaf used a thousand times", "a chain of 3,000", "doublings"],
+)
+def test_large_graphs_work(
+    browser: Browser, build: Callable[[Graph], int], nodes: int, lines: int | None
+) -> None:
+    graph = Graph()
+    output = build(graph)
+    browser.open(graph.data | {"outputs": [output]})
+    timing = browser.run("performance.getEntriesByType('navigation')[0].loadEventEnd")
+    print(f"{nodes} nodes loaded in {timing:.0f} ms")
+    assert len(browser.items()) == nodes
+    assert lines is None or browser.run("document.querySelectorAll('#edges path').length") == lines
+    browser.click_item("n0")
+    assert len(browser.having("lit")) >= nodes - 1
+    browser.press("0")
+    assert browser.place("n0")[1] > 0
+
+
+def test_dragging_and_wheeling_move_the_picture_and_select_nothing(browser: Browser) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    browser.open(square())
+    before = browser.place("n4")
+    node = browser.find("[data-key=n4] > rect")
+    ActionChains(browser.driver).drag_and_drop_by_offset(node, 60, 30).perform()
+    moved = browser.place("n4")
+    assert [moved[0] - before[0], moved[1] - before[1]] == pytest.approx([60, 30], abs=1)
+    assert browser.having("selected") == set()
+    middle = [(moved[0] + moved[2]) / 2, (moved[1] + moved[3]) / 2]
+    ActionChains(browser.driver).scroll_from_origin(ScrollOrigin.from_element(node), 0, -200).perform()
+    zoomed = browser.place("n4")
+    assert zoomed[2] - zoomed[0] > 1.2 * (moved[2] - moved[0])
+    assert [(zoomed[0] + zoomed[2]) / 2, (zoomed[1] + zoomed[3]) / 2] == pytest.approx(middle, abs=2)
