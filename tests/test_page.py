@@ -388,7 +388,7 @@ def test_selecting_shows_a_node_and_lights_its_way_to_the_loss(browser: Browser)
     assert browser.having("selected") == {"n2"}
     assert browser.having("lit") == {"n2", "n4", "n5"}
     assert browser.run("document.querySelectorAll('#edges path.lit').length") == 3  # out of the box, and on
-    assert browser.run("getComputedStyle(document.querySelector('[data-key=n3]')).opacity") == "0.38"
+    assert browser.run("getComputedStyle(document.querySelector('[data-key=n3]')).opacity") == "0.45"
     browser.click(".links:last-child button")  # to its consumer
     assert browser.having("selected") == {"n4"}
     browser.press(ESCAPE)
@@ -500,6 +500,17 @@ def test_steps_of_vectors_show_jacobians_and_totals(browser: Browser) -> None:
     assert "the gradient arriving is of shape (2,)" in details
     assert "local derivative, a Jacobian (2, 3)\n1 2 3\n4 5 6" in details
     assert "Total so far, with what has arrived before:\n9 12 15" in details
+
+
+def test_gradients_that_were_not_kept_are_those_of_the_steps(browser: Browser) -> None:
+    data = square()
+    for node in data["nodes"]:
+        node["grad"] = None
+    browser.open(data)
+    assert ["grad" in browser.text(f"[data-key=n{n}]") for n in range(6)] == [True] * 6
+    assert "grad 16" in browser.text("[data-key=n1]")
+    browser.click_item("n4")
+    assert "Gradient\n8" in browser.text("#details")
 
 
 def test_without_steps_the_page_says_why(browser: Browser) -> None:

@@ -593,6 +593,7 @@ function place() {
   const { classList } = $("picture");
   classList.toggle("far", view.k < 0.4);
   classList.toggle("farther", view.k < 0.2);
+  classList.toggle("farthest", view.k < 0.05);
 }
 
 const onScreen = () => $("picture").getBoundingClientRect();

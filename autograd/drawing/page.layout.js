@@ -267,8 +267,10 @@ function order(layers) {
 }
 
 function barycentre(vertex, upward) {
-  const links = upward ? vertex.down : vertex.up;
+  let links = upward ? vertex.down : vertex.up;
   if (!links.length) return vertex.pos;
+  // Trunks follow themselves and not their branches, or they would change places at each of them.
+  if (vertex.dummy && upward && links.length > 1) links = links.filter(({ b }) => b.dummy);
   let sum = 0;
   for (const { a, b, shiftA, shiftB, slot } of links) {
     // A port of a box counts where it is on the box, an input where it stands among the inputs.
