@@ -426,7 +426,7 @@ function linkList(heading, numbers) {
 function arrayDetails(array) {
   const statistics = isNumber(array) ? [] : [pairsList(["min", "mean", "max", "rms"].map((word) => [word, array[word] === null ? null : number(array[word])]))];
   const bad = array.bad ? [paragraph(`${count(array.bad)} of its elements ${array.bad === 1 ? "is" : "are"} NaN or infinite`, "error")] : [];
-  return [...statistics, ...bad, picture(array), array.histogram ? histogram(array) : null].filter(Boolean);
+  return [...statistics, ...bad, picture(array), array.histogram && array.histogram.low !== array.histogram.high ? histogram(array) : null].filter(Boolean);
 }
 
 /** Return the rows of an array as a matrix: its last axis across. */
