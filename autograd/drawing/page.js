@@ -40,9 +40,9 @@ function size(array) {
 }
 
 function bytes(amount) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
-  for (; amount >= 1024 && unit < 4; unit++) amount /= 1024;
+  for (; amount >= 1000 && unit < 4; unit++) amount /= 1000;
   return `${Number(amount.toPrecision(3))} ${units[unit]}`;
 }
 
