@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd.drawing import labels
+from autograd.drawing.folding import stand_ins
 from autograd.drawing.graph import Box, Graph, Node
 from autograd.drawing.rules import rules_of
 from autograd.drawing.steps import Steps, local_derivatives, walk
@@ -15,6 +16,7 @@ from autograd.tensor import Tensor
 WHOLE = 64  # elements up to which all are shown
 SIDE = 32  # rows and columns of the sample of a large array
 BINS = 32
+MOST = 5000  # nodes of a page
 
 
 class Arrays:
@@ -34,7 +36,9 @@ class Arrays:
 
 
 def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: str) -> dict[str, Any]:
-    """Return what a page shows, as lists and dicts for JSON."""
+    """Return what a page shows, as lists and dicts for JSON; of a very large graph, what is not folded."""
+    if len(graph.nodes) > MOST:
+        return _folded_data(graph, names, direction, caption)
     arrays = Arrays()
     walked, why_not = _walked(graph)
     numbers = {node: place for place, node in enumerate(graph.nodes)}
@@ -71,6 +75,39 @@ def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: s
     }
 
 
+def _folded_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: str) -> dict[str, Any]:
+    arrays = Arrays()
+    shown = stand_ins(graph)
+    items = list(dict.fromkeys(shown[node] for node in graph.nodes))[-MOST:]
+    numbers = {item: place for place, item in enumerate(items)}
+    inputs: dict[Node | Box, dict[int, None]] = {item: {} for item in items}
+    for node in graph.nodes:
+        head = shown[node]
+        for x in node.inputs:
+            if head in numbers and numbers.get(shown[x], MOST) < numbers[head]:
+                inputs[head][numbers[shown[x]]] = None
+    nothing = Steps([], {}, 0)
+    nodes = [
+        BLANK | {"kind": "module", "title": labels.box_title(item), "op": None, "lines": []}
+        if isinstance(item, Box)
+        else _node(item, names, {}, {}, arrays, nothing)
+        for item in items
+    ]
+    for item, entry in zip(items, nodes, strict=True):
+        entry["inputs"] = list(inputs[item])
+    return {
+        "title": ", ".join(labels.title_of(output, names) for output in graph.outputs[:3]),
+        "caption": caption,
+        "direction": direction,
+        "nodes": nodes,
+        "boxes": [],
+        "outputs": [numbers[shown[output]] for output in graph.outputs if shown[output] in numbers],
+        "steps": [],
+        "no_steps": f"Of graphs of more than {MOST:,} nodes the page shows no steps; draw a part of it.",
+        "arrays": arrays.described,
+    }
+
+
 def _walked(graph: Graph) -> tuple[Steps, str]:
     """Go back through the graph; say why not, if that cannot be."""
     outputs = [node.tensor for node in graph.outputs if node.tensor is not None and not node.error]
@@ -103,7 +140,7 @@ def _node(
         "title": labels.title_of(node, names),
         "op": op.name if op is not None else None,
         "lines": lines,
-        "inputs": [numbers[x] for x in node.inputs],
+        "inputs": [numbers[x] for x in node.inputs if x in numbers],
         "box": boxes.get(node.box) if node.box is not None else None,
         "value": None if node.error else arrays.number(node.value),
         "grad": arrays.number(gradient) if gradient is not None else None,

@@ -1,0 +1,55 @@
+"""The scripts of examples/ run, and write pictures beside themselves."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted(path for path in (ROOT / "examples").glob("*.py"))
+
+
+def run(script: Path, folder: Path) -> None:
+    copy = shutil.copy(script, folder)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", copy]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == [str(path) for path in written(folder)]
+
+
+def written(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.iterdir() if path.suffix != ".py"), reverse=True)
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="the program dot (Graphviz) is not installed")
+@pytest.mark.parametrize("script", [path for path in SCRIPTS if path.stem != "compare"], ids=lambda path: path.stem)
+def test_a_picture_and_a_page(script: Path, tmp_path: Path) -> None:
+    run(script, tmp_path)
+    picture, page = written(tmp_path)
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    # The committed picture is that of this script.
+    assert texts(picture) == texts(script.with_suffix(".svg"))
+
+
+def texts(path: Path) -> list[str]:
+    return sorted(text.text or "" for text in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(shutil.which("dot") is None, reason="the program dot (Graphviz) is not installed")
+def test_the_page_that_compares(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "compare.py"
+    copy = shutil.copy(script, tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, copy], env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "<h2>graphgrad</h2><svg" in page
+    for word in ("linear_relu", "784, 256", "layers.0", "235,146 parameters"):
+        assert word in page
