@@ -41,6 +41,7 @@ FLOORS = [
         "autograd.drawing.steps",
         "autograd.diagnosis",
     },
+    {"autograd.drawing.layout"},
     {"autograd.drawing.dot", "autograd.drawing.graph"},
     {"autograd.drawing.failures", "autograd.drawing.folding"},
     {"autograd.drawing.labels"},

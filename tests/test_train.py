@@ -739,6 +739,7 @@ def test_a_plot_that_fails_warns_and_does_not_stop_the_run(
 
 def test_without_dot_the_graph_is_left_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     titles_of(monkeypatch)
+    monkeypatch.setitem(sys.modules, "graphlay", None)  # as where it is not installed
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run(tmp_path / "run", *QUICK[:-1])
     assert result.warnings.count("\n") == 1
@@ -751,14 +752,28 @@ def test_without_dot_the_graph_is_left_as_text(tmp_path: Path, monkeypatch: pyte
 
 def test_without_dot_the_text_is_left_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     titles_of(monkeypatch)
+    monkeypatch.setitem(sys.modules, "graphlay", None)  # as where it is not installed
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run(tmp_path / "run", *QUICK[:-1])
     assert [name for name in sorted(result.files) if name.startswith("graph")] == ["graph.dot"]
 
 
+def test_without_dot_the_graph_is_drawn_where_graphlay_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("graphlay", reason="the package graphlay (pip install '.[layout]') is not installed")
+    titles_of(monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run(tmp_path / "run", *QUICK[:-1])
+    assert result.warnings == ""
+    assert [name for name in sorted(result.files) if name.startswith("graph")] == ["graph.svg"]
+    assert "<svg" in (result.folder / "graph.svg").read_text(encoding="utf-8")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the failing program is a shell script")
 def test_a_dot_that_fails_leaves_the_graph_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     titles_of(monkeypatch)
+    monkeypatch.setitem(sys.modules, "graphlay", None)  # as where it is not installed
     program = tmp_path / "dot"
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
