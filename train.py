@@ -104,7 +104,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         choices=("svg", "html", "png", "pdf", "dot"),
         nargs="*",
         default=["svg"],
-        help="pictures of one training step, and a page to explore it (default: svg; --graph alone: svg html)",
+        help="picture of one training step, and page to explore it (default: svg; --graph alone: svg html)",
     )
     options = parser.parse_args(arguments)
     options.graph = options.graph or ["svg", "html"]

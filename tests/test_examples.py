@@ -27,7 +27,9 @@ def written(folder: Path) -> list[Path]:
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="the program dot (Graphviz) is not installed")
-@pytest.mark.parametrize("script", [path for path in SCRIPTS if path.stem != "compare"], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script", [path for path in SCRIPTS if path.stem != "compare"], ids=lambda path: path.stem
+)
 def test_a_picture_and_a_page(script: Path, tmp_path: Path) -> None:
     run(script, tmp_path)
     picture, page = written(tmp_path)
@@ -38,7 +40,9 @@ def test_a_picture_and_a_page(script: Path, tmp_path: Path) -> None:
 
 
 def texts(path: Path) -> list[str]:
-    return sorted(text.text or "" for text in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text"))
+    return sorted(
+        text.text or "" for text in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -47,7 +51,9 @@ def test_the_page_that_compares(tmp_path: Path) -> None:
     script = ROOT / "examples" / "compare.py"
     copy = shutil.copy(script, tmp_path)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    result = subprocess.run([sys.executable, copy], env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(
+        [sys.executable, copy], env=environment, capture_output=True, text=True, timeout=300
+    )
     assert result.returncode == 0, result.stderr
     page = (tmp_path / "compare.html").read_text(encoding="utf-8")
     assert "<h2>graphgrad</h2><svg" in page

@@ -18,6 +18,7 @@ ADVICE = (
     "the program dot is not installed: install Graphviz (apt install graphviz, brew install graphviz), "
     "or for SVG alone, pip install graphlay"
 )
+OWN_FORMATS = ("html", "dot")
 
 
 class Picture(Digraph):  # type: ignore[misc]
@@ -60,35 +61,27 @@ class Picture(Digraph):  # type: ignore[misc]
         """
         outfile = options.get("outfile")
         kind = options.get("format") or (Path(outfile).suffix[1:] if outfile else "") or self.format
-        if kind not in ("html", "dot"):
-            if shutil.which("dot"):
-                try:
-                    return str(super().render(filename, directory=directory, **options))
-                except CalledProcessError as error:
-                    advice = f"dot could not draw the graph: {error}"
-                    if options.get("cleanup"):
-                        Path(self.filepath).unlink(missing_ok=True)
-            else:
-                advice = ADVICE
-        if filename is not None:
-            self.filename = filename
-        if outfile is not None:
-            path = Path(directory or self.directory, outfile)
-        else:
-            path = Path(directory or self.directory, f"{self.filename}.{kind}")
+        failure = "" if kind in OWN_FORMATS or shutil.which("dot") else ADVICE
+        if kind not in OWN_FORMATS and not failure:
+            try:
+                return str(super().render(filename, directory=directory, **options))
+            except CalledProcessError as error:
+                failure = f"dot could not draw the graph: {error}"
+                if options.get("cleanup"):
+                    Path(self.filepath).unlink(missing_ok=True)
+        self.filename = filename or self.filename
+        written, text = self._without_dot() if failure else (kind, self.pipe(kind, encoding="utf-8"))
+        path = Path(directory or self.directory, outfile or f"{self.filename}.{kind}").with_suffix(
+            f".{written}"
+        )
+        if written != kind:
+            warnings.warn(f"{path} is written instead of a {kind}: {failure}", stacklevel=2)
+        elif failure not in ("", ADVICE):
+            warnings.warn(f"{path} is drawn without dot: {failure}", stacklevel=2)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "html":
-            text = str(self.html())
-        elif kind == "dot":
-            text = self.source
-        else:
-            written, text = self._without_dot()
-            path = path.with_suffix(f".{written}")
-            if written != kind:
-                warnings.warn(f"{path} is written instead of a {kind}: {advice}", stacklevel=2)
         path.write_text(text, encoding="utf-8")
         if options.get("view") or options.get("quiet_view"):
-            self._view(str(path), format=path.suffix[1:], quiet=bool(options.get("quiet_view")))
+            self._view(str(path), format=written, quiet=bool(options.get("quiet_view")))
         return str(path)
 
     def _without_dot(self) -> tuple[str, str]:
@@ -97,21 +90,18 @@ class Picture(Digraph):  # type: ignore[misc]
 
         try:
             return "svg", svg(self.diagram or Diagram())
-        except ModuleNotFoundError:
+        except (ModuleNotFoundError, ValueError):  # there is no graphlay, or the graph is too much for it
             return "dot", self.source
 
     def pipe(self, format: Any = None, *, encoding: Any = None, **options: Any) -> Any:
         """Return a picture as bytes, or as text in an encoding."""
         kind = format or self.format
-        text = ""
-        if kind == "html":
-            text = str(self.html())
-        elif kind == "dot":
-            text = self.source
+        written, text = kind, ""
+        if kind in OWN_FORMATS:
+            text = str(self.html()) if kind == "html" else self.source
         elif kind == "svg" and not shutil.which("dot"):
             written, text = self._without_dot()
-            text = text if written == kind else ""
-        if text:
+        if text and written == kind:
             return text if encoding is not None else text.encode()
         return super().pipe(format, encoding=encoding, **options)
 

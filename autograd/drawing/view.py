@@ -47,7 +47,7 @@ class View:
         legend = self._color(shapes) if self.color_by else None
         return Diagram(
             list(shapes.values()),
-            [frame for frame in self.frames.values() if frame is not None],
+            [frame for frame in dict.fromkeys(self.frames.values()) if frame is not None],
             self._arrows(shapes),
             direction,
             caption,
