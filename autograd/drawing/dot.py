@@ -69,7 +69,8 @@ class Picture(Digraph):  # type: ignore[misc]
                 failure = f"dot could not draw the graph: {error}"
                 if options.get("cleanup"):
                     Path(self.filepath).unlink(missing_ok=True)
-        self.filename = filename or self.filename
+        if filename is not None:
+            self.filename = filename
         written, text = self._without_dot() if failure else (kind, self.pipe(kind, encoding="utf-8"))
         path = Path(directory or self.directory, outfile or f"{self.filename}.{kind}").with_suffix(
             f".{written}"
