@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from linecache import getlines
 from types import CodeType
 from typing import Any
@@ -20,17 +20,12 @@ def rules_of(op: Op) -> list[tuple[str, str]]:
     """
     while hasattr(op.rules, "op"):  # of debug(), around those of the op itself
         op = op.rules.op
-    return _rows(op.rules, op.last)
-
-
-@lru_cache(1000)
-def _rows(rules: Any, last: Callable[..., Any] | None) -> list[tuple[str, str]]:
-    found = [("g", formula(last))] if last is not None else []
-    if isinstance(rules, each):
-        return [*found, ("each input", formula(rules[0]))]
-    if type(rules) is not tuple:
+    found = [("g", formula(op.last))] if op.last is not None else []
+    if isinstance(op.rules, each):
+        return [*found, ("each input", formula(op.rules[0]))]
+    if type(op.rules) is not tuple:
         return found
-    for place, rule in enumerate(rules):
+    for place, rule in enumerate(op.rules):
         if rule is not None:
             code = _function(rule).__code__
             names = code.co_varnames[2 : code.co_argcount]
@@ -41,35 +36,43 @@ def _rows(rules: Any, last: Callable[..., Any] | None) -> list[tuple[str, str]]:
 def formula(rule: Callable[..., Any]) -> str:
     """Return what a rule computes: the expression of a lambda, what a function says of itself or returns."""
     function = _function(rule)
-    text = _expression(function.__code__)
+    code = getattr(function, "__code__", None)
+    if code is None:  # a function in C
+        return str(function.__name__)
+    text = _expression(code)
     if text:
         return text
-    if function.__doc__:
+    if (function.__doc__ or "").strip():
         return str(function.__doc__).strip().splitlines()[0]
-    code = function.__code__
     return f"{function.__name__.strip('<>')}({', '.join(code.co_varnames[: code.co_argcount])})"
 
 
 def _function(rule: Any) -> Any:
     while isinstance(rule, partial):
         rule = rule.func
-    return rule if hasattr(rule, "__code__") else type(rule).__call__
+    call = rule if hasattr(rule, "__code__") else type(rule).__call__
+    return call if hasattr(call, "__code__") else rule
 
 
-@cache
+# By code, not by function: the caches keep nothing alive that a function has captured.
+@lru_cache(1000)
 def _expression(code: CodeType) -> str:
     """Return the source of the one expression that a function consists of; nothing if there is more to it."""
-    # Of several lambdas on a line it is the one whose expression holds the code's instructions.
-    places = [(line, column) for line, _, column, end in code.co_positions() if column != end]
-    for expression in _expressions(code.co_filename).get((code.co_name, code.co_firstlineno), []):
-        start = (expression.lineno, expression.col_offset)
-        end = (expression.end_lineno or 0, expression.end_col_offset or 0)
-        if all(start <= place < end for place in places) or code.co_name != "<lambda>":
-            return ast.unparse(expression)
-    return ""
+    expressions = _expressions(code.co_filename).get((code.co_name, code.co_firstlineno), [])
+    if len(expressions) > 1:
+        # Of several lambdas on a line it is the one whose expression holds the code's instructions.
+        places = [(line, column) for line, _, column, end in code.co_positions() if column != end]
+        expressions = [expression for expression in expressions if places and _holds(expression, places)]
+    return ast.unparse(expressions[0]) if expressions else ""
 
 
-@cache
+def _holds(expression: ast.expr, places: list[tuple[Any, Any]]) -> bool:
+    start = (expression.lineno, expression.col_offset)
+    end = (expression.end_lineno or 0, expression.end_col_offset or 0)
+    return all(start <= place < end for place in places)
+
+
+@lru_cache(100)
 def _expressions(filename: str) -> dict[tuple[str, int], list[ast.expr]]:
     """Return what the functions in a file consist of that are one expression, by name and first line."""
     found: dict[tuple[str, int], list[ast.expr]] = {}
