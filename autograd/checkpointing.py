@@ -53,6 +53,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         order = next_order()
 
         def record(inputs: tuple[Tensor, ...], y: Any) -> Callable[[Any], list[Any]]:
+            """Call the function again, and go back through it."""
             for x in inputs:
                 if x.order > order:
                     raise RuntimeError(changed(x, "checkpoint"))
@@ -61,7 +62,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             )
             return _recorded_again(partial(f, *args, **kwargs), inputs, states, y)
 
-        op = Op("checkpoint", f, _together(record))
+        op = Op("checkpoint", None, _together(record))
         node = Tensor(_packed(outputs))
         node.op, node.inputs, node._tracked = op, inputs, True
         parts = _unpacked(node, outputs)

@@ -24,13 +24,13 @@ class Op:
     def __init__(
         self,
         name: str,
-        forward: Callable[..., Any],
+        forward: Callable[..., Any] | None,
         rules: Any,
         elementwise: bool = False,
         last: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
-        self.forward = forward
+        self.forward: Any = forward  # None of a checkpoint, which is computed from more than its inputs
         self.rules = rules
         self.elementwise = elementwise
         self.last = last
@@ -63,7 +63,7 @@ def _keywords(rule: Callable[..., Any], arrays: int) -> tuple[str, ...]:
     return code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount]
 
 
-def _keyword_only(function: Callable[..., Any]) -> tuple[str, ...]:
+def _keyword_only(function: Any) -> tuple[str, ...]:
     code = getattr(function, "__code__", None)
     if code is None:
         return ()

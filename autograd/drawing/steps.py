@@ -116,9 +116,12 @@ def local_derivatives(node: Tensor) -> dict[Tensor, Any]:
 
 
 def seconds(node: Tensor) -> tuple[float, float] | None:
-    """Return how long an op takes, forward and back: the least of three times that it is run again."""
+    """Return how long an op takes, forward and back: the least of three times that it is run again.
+
+    None is for what cannot be run by itself: leaves, and checkpoints.
+    """
     op = node.op
-    if op is None:
+    if op is None or op.forward is None:
         return None
     values = [values_of(x) for x in node.inputs]
     # A generator that draws again must not go on for it.
