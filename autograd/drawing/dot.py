@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from graphviz import CalledProcessError, Digraph
+from graphviz import CalledProcessError, Digraph, ExecutableNotFound
 
 from autograd.drawing.diagram import BACKWARD, COLORS, QUIET, Arrow, Diagram, Frame, Legend, Shape, printable
 
@@ -38,8 +38,11 @@ class Picture(Digraph):  # type: ignore[misc]
         self.diagram = diagram
         self.page_data = page_data
 
-    def _copy_kwargs(self, **kwargs: Any) -> Any:
-        return super()._copy_kwargs(diagram=self.diagram, page_data=self.page_data, **kwargs)
+    def copy(self) -> Picture:
+        """Return a copy that can be changed by itself."""
+        copied: Picture = super().copy()
+        copied.diagram, copied.page_data = self.diagram, self.page_data
+        return copied
 
     def html(self) -> Page:
         """Return a page to explore the graph in a browser, in one file; a notebook shows it.
@@ -110,7 +113,7 @@ class Picture(Digraph):  # type: ignore[misc]
         """Show the picture in a notebook; where it cannot be drawn, the page, which draws itself."""
         try:
             return dict(super()._repr_mimebundle_(include, exclude, **options))
-        except (CalledProcessError, FileNotFoundError):
+        except (CalledProcessError, ExecutableNotFound):
             return {"text/html": self.html()._repr_html_(), "text/plain": self.source}
 
 
@@ -254,4 +257,5 @@ def _quoted(text: str) -> str:
 
 @lru_cache(10_000)
 def _tooltip_line(text: str) -> str:
-    return escape(printable(text)).replace("\\", "\\\\")
+    # Graphviz takes backslashes away more than once, and replaces \\N and the like after that.
+    return escape(printable(text)).replace("\\", "\\\\\N{ZERO WIDTH SPACE}")
