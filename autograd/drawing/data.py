@@ -44,7 +44,8 @@ def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: s
     numbers = {node: place for place, node in enumerate(graph.nodes)}
     places = {node.tensor: place for node, place in numbers.items() if node.tensor is not None}
     boxes = {box: place for place, box in enumerate(graph.boxes())}
-    local = [local_derivatives(step.node) for step in walked.steps]
+    with np.errstate(all="ignore"):
+        local = [local_derivatives(step.node) for step in walked.steps]
     return {
         "title": ", ".join(labels.title_of(output, names) for output in graph.outputs[:3]),
         "caption": caption,
@@ -202,7 +203,7 @@ def described(array: Any) -> dict[str, Any]:
         "dtype": str(array.dtype),
         "bytes": int(array.nbytes),
         "min": _written(finite.min()) if finite.size else None,
-        "mean": _written(finite.mean()) if finite.size else None,
+        "mean": _written(labels.mean(finite)) if finite.size else None,
         "max": _written(finite.max()) if finite.size else None,
         "rms": _written(labels.rms(finite)) if finite.size else None,
         "bad": int(floats.size - finite.size),

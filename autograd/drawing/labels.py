@@ -88,8 +88,8 @@ def quantities(value: Any, gradient: Any, show: set[str]) -> list[Line]:
     cells: Line = []
     if "values" in show and (text := extent(value)):
         cells.append((text, TEXT))
-    if "grads" in show and gradient is not None:
-        cells.append((f"grad {extent(gradient)}", GRADIENT))
+    if "grads" in show and gradient is not None and (text := extent(gradient)):
+        cells.append((f"grad {text}", GRADIENT))
     return [*lines, cells] if cells else lines
 
 
@@ -140,13 +140,9 @@ def parameter_count(box: Box) -> int:
 def tooltip_of(node: Node, title: str) -> str:
     """Return all there is to say of a node, in lines."""
     tensor = node.tensor
-    lines = [
-        f"{title}: {node.value.shape} {dtype_name(node.value.dtype)}"
-        if node.tensor is not None or not node.error
-        else title
-    ]
-    if node.error:
-        lines += [node.error, f"given {describe(tensor.inputs, tensor.params)}"] if tensor is not None else []
+    lines = [title if node.error else f"{title}: {node.value.shape} {dtype_name(node.value.dtype)}"]
+    if node.error and tensor is not None:
+        lines += [node.error, f"given {describe(tensor.inputs, tensor.params)}"]
     else:
         lines.append(f"value: {statistics(node.value)}")
         if tensor is not None and tensor.grad is not None:
@@ -257,6 +253,11 @@ def rms(array: Any) -> float:
     return float(largest * np.sqrt(np.mean(np.square(np.abs(array) / largest), dtype=np.float64)))
 
 
+def mean(array: Any) -> float:
+    """Return the mean of an array of at least one element; its sum does not overflow."""
+    return float(np.sum(np.divide(array, array.size, dtype=np.float64)))
+
+
 def statistics(array: Any) -> str:
     """Write the least, the mean and the largest element; of complex numbers, of their absolute values."""
     if array.size == 1:
@@ -272,9 +273,8 @@ def statistics(array: Any) -> str:
     spoilt = f", {array.size - finite.size:,} NaN or Inf" if finite.size < array.size else ""
     if not finite.size:
         return spoilt.removeprefix(", ")
-    mean = float(np.mean(finite, dtype=np.float64))
     of = "absolute values: " if array.dtype.kind == "c" else ""
-    return f"{of}min {finite.min():.4g}, mean {mean:.4g}, max {finite.max():.4g}{spoilt}"
+    return f"{of}min {finite.min():.4g}, mean {mean(finite):.4g}, max {finite.max():.4g}{spoilt}"
 
 
 def nbytes(node: Node) -> int:
