@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from autograd.drawing.graph import Box, Graph, Node
+from autograd.drawing.graph import Box, Graph, Node, is_number
 
 REPETITIONS = 3  # of a block, from which on one of them stands for all
 LONGEST_BLOCK = 64  # in ops and modules
 MANY_LEAVES = 20  # of one op
+OUTSIDE = -(2**63)  # the place of what is not in a block
 
-Collapse = Iterable[str] | str | Callable[[Any], bool]
+Collapse = Iterable[str | type] | str | Callable[[Any], bool]
 
 
 def fold(graph: Graph, depth: int | None, collapse: Collapse, max_nodes: int | None) -> str:
@@ -39,7 +40,8 @@ def fold(graph: Graph, depth: int | None, collapse: Collapse, max_nodes: int | N
         _fold_leaves(graph)
     if count(graph) > max_nodes:
         _leave_out_the_oldest(graph, max_nodes)
-    return f"{before:,} nodes, folded to {count(graph):,}; max_nodes=None draws them all"
+    after = count(graph)
+    return f"{before:,} nodes, folded to {after:,}; max_nodes=None draws them all" if after < before else ""
 
 
 def depth_of(box: Box) -> int:
@@ -63,22 +65,23 @@ def full_path(box: Box) -> str:
     parts: list[str] = []
     around: Box | None = box
     while around is not None:
-        if around.kind == "module" and around.path:
+        if around.kind in ("module", "gradient") and around.path:
             parts.append(around.path)
         around = around.parent
     return ".".join(reversed(parts))
 
 
 def _fold_named(graph: Graph, collapse: Collapse) -> None:
-    modules = [box for box in graph.boxes() if box.kind == "module"]
-    if callable(collapse):
+    """Fold modules by class, path, or what a function says of them, and so what their gradients are."""
+    modules = [box for box in graph.boxes() if box.kind in ("module", "gradient")]
+    if callable(collapse) and not isinstance(collapse, type):
         for box in modules:
             box.folded = box.folded or bool(box.owner is not None and collapse(box.owner))
         return
-    names = {collapse} if isinstance(collapse, str) else set(collapse)
+    names = {collapse} if isinstance(collapse, (str, type)) else set(collapse)
     unknown = set(names)
     for box in modules if names else ():
-        own = {box.title, box.path, full_path(box)} & names
+        own = {type(box.owner), box.title, box.path, full_path(box)} & names - {""}
         box.folded = box.folded or bool(own)
         unknown -= own
     if unknown:
@@ -109,11 +112,16 @@ def stand_ins(graph: Graph, depth: int | None = None) -> dict[Node, Node | Box]:
             likes |= box.likes
     result: dict[Node, Node | Box] = {}
     for node in graph.nodes:
-        like = node
-        while like in likes:
-            like = likes[like]
+        like = original(node, likes)
         result[node] = shown_as[like.box] or like  # type: ignore[index]
     return result
+
+
+def original(node: Node, likes: dict[Node, Node]) -> Node:
+    """Return what stands for a node, where blocks that are equal may have equal blocks in them."""
+    while node in likes:
+        node = likes[node]
+    return node
 
 
 def count(graph: Graph, depth: int | None = None) -> int:
@@ -137,38 +145,48 @@ def _fold_repetitions(graph: Graph, blocks_of_ops: bool) -> None:
     for box in reversed(boxes):  # those inside first
         key = (box.kind, box.title, *(kind_of[child] for child in box.children))
         kind_of[box] = kinds.setdefault(key, len(kinds))
-    users = _users(graph)
+    wiring = _Wiring(graph)
     for box in boxes:
         if box.kind == "repeat" or box.folded:
             continue
         items = box.children
         runs = _runs(np.array([kind_of[item] for item in items]))
+        if not runs:
+            continue
+        ops = _Ops(items)
+        # The gradients come last: they are computed from what of the forward half stands for what.
+        runs.sort(key=lambda run: ops.begins_with_gradient(run[0]))
         taken = np.zeros(len(items), bool)
         found = []
         for start, period, repetitions in runs:
             end = start + period * repetitions
             if taken[start:end].any():
                 continue
-            blocks = [items[i : i + period] for i in range(start, end, period)]
-            if not blocks_of_ops and not any(_has_several_ops(item) for item in blocks[0]):
+            if not blocks_of_ops and not any(map(_has_several_ops, items[start : start + period])):
                 continue
-            equal = _equally_wired([_ops(block) for block in blocks], users)
-            if equal >= REPETITIONS:
-                taken[start : start + period * equal] = True
-                found.append((start, blocks[:equal]))
-        for start, blocks in sorted(found, reverse=True, key=lambda pair: pair[0]):
-            _gather(box, start, blocks)
+            for first, equal in wiring.equal_blocks(ops, start, period, repetitions):
+                begin, end = start + first * period, start + (first + equal) * period
+                taken[begin:end] = True
+                blocks = [items[i : i + period] for i in range(begin, end, period)]
+                likes = _likes(blocks)
+                wiring.likes |= likes
+                found.append((begin, blocks, likes))
+        for begin, blocks, likes in sorted(found, reverse=True, key=lambda part: part[0]):
+            _gather(box, begin, blocks, likes)
 
 
 def _kind(node: Node) -> Any:
+    """Return what ops that are drawn as one must have in common."""
     tensor = node.tensor
-    numbers = tuple(repr(x) for x in tensor.inputs if not hasattr(x, "shape"))  # type: ignore[union-attr]
+    numbers = tuple(repr(x) for x in tensor.inputs if is_number(x))  # type: ignore[union-attr]
     params = tensor.params or {}  # type: ignore[union-attr]
     words = tuple(
         (word, getattr(value, "shape", None) or repr(type(value) if callable(value) else value))
         for word, value in params.items()
+        if not isinstance(value, np.random.Generator)
     )
-    return tensor.op.name, tensor.shape, tensor.dtype, len(node.inputs), numbers, words  # type: ignore[union-attr]
+    kind = tensor.op.name, tensor.shape, tensor.dtype, tensor.requires_grad  # type: ignore[union-attr]
+    return *kind, len(node.inputs), numbers, words, node.is_gradient, node.error
 
 
 def _has_several_ops(item: Node | Box) -> bool:
@@ -182,7 +200,8 @@ def _ops(items: Iterable[Node | Box]) -> list[Node]:
     ]
 
 
-def _users(graph: Graph) -> dict[Node, list[Node]]:
+def users_of(graph: Graph) -> dict[Node, list[Node]]:
+    """Return, for each node that is used, the nodes that use it."""
     users: dict[Node, list[Node]] = {}
     for node in graph.nodes:
         for x in node.inputs:
@@ -203,40 +222,86 @@ def _runs(kinds: np.ndarray[Any, Any]) -> list[tuple[int, int, int]]:
     return sorted(found, key=lambda run: (-run[1] * run[2], run[1], run[0]))
 
 
-def _equally_wired(blocks: list[list[Node]], users: dict[Node, list[Node]]) -> int:
-    """Return how many of these blocks, from the first on, take their inputs from the same places."""
-    place = {node: (i, j) for i, block in enumerate(blocks) for j, node in enumerate(block)}
-    for i in range(len(blocks) - 1):
-        for a, b in zip(blocks[i], blocks[i + 1], strict=True):
-            for x, y in zip(a.inputs, b.inputs, strict=True):
-                if not _same_source(x, y, i, place, users):
-                    return i + 1
-    return len(blocks)
+class _Ops:
+    """The ops in some items of a box, in order, and where those of each item begin."""
+
+    def __init__(self, items: list[Node | Box]) -> None:
+        self.nodes: list[Node] = []
+        self.begins = [0]
+        for item in items:
+            self.nodes += _ops([item])
+            self.begins.append(len(self.nodes))
+        self.places = {node: place for place, node in enumerate(self.nodes)}
+
+    def begins_with_gradient(self, item: int) -> bool:
+        return self.nodes[self.begins[item]].is_gradient
 
 
-def _same_source(
-    x: Node, y: Node, i: int, place: dict[Node, tuple[int, int]], users: dict[Node, list[Node]]
-) -> bool:
-    """Tell whether x is to block i what y is to the next one."""
-    if y in place:
-        block, position = place[y]
-        if x in place:
-            return place[x] == (block - 1, position)
-        return block <= i and i == 0  # the first block gets from outside what the others get from one another
-    if x in place:
-        return False
-    if x is y:
+class _Wiring:
+    """From where blocks take their inputs."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.likes: dict[Node, Node] = {}
+        for box in graph.boxes():
+            self.likes |= box.likes
+        self.users: dict[Node, set[Node]] = {}
+        for node in graph.nodes:
+            for x in node.inputs:
+                if not x.is_op and x.is_gradient == node.is_gradient:
+                    self.users.setdefault(x, set()).add(node)
+
+    def equal_blocks(self, ops: _Ops, start: int, period: int, repetitions: int) -> Iterator[tuple[int, int]]:
+        """Yield (first block, number) of blocks in a row that take their inputs from the same places."""
+        begin = ops.begins[start]
+        size = ops.begins[start + period] - begin
+        first = i = 0
+        while i < repetitions:
+            if i + 1 < repetitions and self._equal(ops, begin + first * size, begin + i * size, size):
+                i += 1
+            elif i + 1 - first >= REPETITIONS:
+                yield first, i + 1 - first
+                first = i = i + 1
+            elif first < i:  # too few; but the last of them may be the first of others
+                first = i
+            else:
+                first = i = i + 1
+
+    def _equal(self, ops: _Ops, since: int, begin: int, size: int) -> bool:
+        """Tell whether the block from `begin` on is wired as the next; all before `since` is outside."""
+        for place in range(begin, begin + size):
+            for x, y in zip(ops.nodes[place].inputs, ops.nodes[place + size].inputs, strict=True):
+                x_place, y_place = ops.places.get(x, OUTSIDE), ops.places.get(y, OUTSIDE)
+                if y_place >= since:
+                    # The first block gets from outside what the others get from one another.
+                    entry = begin == since > x_place and y_place < begin + size
+                    if x_place != y_place - size and not entry:
+                        return False
+                elif x_place >= since or not self._same_outside(x, y, ops, begin, size):
+                    return False
         return True
-    own = all(place.get(user, (-1,))[0] == i for user in users[x]) and all(
-        place.get(user, (-1,))[0] == i + 1 for user in users[y]
-    )
-    return own and not x.is_op and not y.is_op and np.shape(x.value) == np.shape(y.value)
+
+    def _same_outside(self, x: Node, y: Node, ops: _Ops, begin: int, size: int) -> bool:
+        """Tell whether x is to a block what y is to the next: the same, or a leaf of its own."""
+        if original(x, self.likes) is original(y, self.likes):
+            return True
+        if x.is_op or y.is_op or _leaf_kind(x) != _leaf_kind(y):
+            return False
+        own = range(begin, begin + size)
+        following = range(begin + size, begin + 2 * size)
+        return all(ops.places.get(user) in own for user in self.users[x]) and all(
+            ops.places.get(user) in following for user in self.users[y]
+        )
 
 
-def _gather(box: Box, start: int, blocks: list[list[Node | Box]]) -> None:
+def _leaf_kind(leaf: Node) -> Any:
+    tracked = leaf.tensor is not None and leaf.tensor.requires_grad
+    return np.shape(leaf.value), np.asarray(leaf.value).dtype, tracked, leaf.is_gradient
+
+
+def _gather(box: Box, start: int, blocks: list[list[Node | Box]], likes: dict[Node, Node]) -> None:
     """Put the items of equal blocks into a box of their own."""
     items = [item for block in blocks for item in block]
-    repeat = Box("repeat", parent=box, children=items, blocks=blocks, likes=_likes(blocks))
+    repeat = Box("repeat", parent=box, children=items, blocks=blocks, likes=likes)
     box.children[start : start + len(items)] = [repeat]
     for item in items:
         if isinstance(item, Box):
@@ -256,7 +321,7 @@ def _likes(blocks: list[list[Node | Box]]) -> dict[Node, Node]:
         for node, like in zip(_ops(block), first, strict=True):
             likes[node] = like
             for x, y in zip(node.inputs, like.inputs, strict=True):
-                if x is not y and not x.is_op:
+                if x is not y and not x.is_op and x.is_gradient == node.is_gradient:
                     likes[x] = y
     return likes
 
@@ -266,16 +331,21 @@ def _likes(blocks: list[list[Node | Box]]) -> dict[Node, Node]:
 
 def _fold_leaves(graph: Graph) -> None:
     """Fold the leaves of ops that have very many."""
-    users = _users(graph)
+    user: dict[Node, Node | None] = {}  # of each leaf, if it is only one
     for node in graph.nodes:
-        own = [x for x in dict.fromkeys(node.inputs) if not x.is_op and set(users[x]) == {node}]
+        for x in node.inputs:
+            if not x.is_op:
+                user[x] = node if user.get(x, node) is node else None
+    inputs: dict[Node | Box, Box] = {}
+    for node in graph.nodes:
+        own = [x for x in dict.fromkeys(node.inputs) if user.get(x) is node and not x.is_output]
         if len(own) > MANY_LEAVES:
-            around = node.box
-            box = Box("inputs", parent=around, leaves=own, folded=True)
-            around.children.insert(around.children.index(node), box)  # type: ignore[union-attr]
+            inputs[node] = Box("inputs", parent=node.box, leaves=own, folded=True)
             for leaf in own:
-                leaf.box.leaves.remove(leaf)  # type: ignore[union-attr]
-                leaf.box = box
+                leaf.box = inputs[node]
+    for box in [graph.root, *graph.boxes()]:
+        box.children = [x for child in box.children for x in (inputs.get(child), child) if x is not None]
+        box.leaves = [leaf for leaf in box.leaves if leaf.box is box]
 
 
 def _leave_out_the_oldest(graph: Graph, max_nodes: int) -> None:
@@ -288,7 +358,7 @@ def _leave_out_the_oldest(graph: Graph, max_nodes: int) -> None:
         item = root.children[cut - 1]
         ops = _ops([item])
         new = {shown[node] for node in [*ops, *(x for op in ops for x in op.inputs if not x.is_op)]}
-        if len(seen | new) > max_nodes - 1:
+        if seen and len(seen | new) > max_nodes - 1:
             break
         seen |= new
         cut -= 1
@@ -296,7 +366,7 @@ def _leave_out_the_oldest(graph: Graph, max_nodes: int) -> None:
         return
     earlier = Box("earlier", parent=root, children=root.children[:cut], folded=True)
     inside = set(earlier.within())
-    users = _users(graph)
+    users = users_of(graph)
     for leaf in root.leaves:
         if leaf in users and inside.issuperset(users[leaf]) and not leaf.is_output:
             earlier.leaves.append(leaf)

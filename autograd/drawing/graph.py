@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,8 @@ class Box:
     """The equal parts of a "repeat"."""
     likes: dict[Node, Node] = field(default_factory=dict)
     """For the nodes of these, but for the first of them, those in the first."""
+    members: dict[int, str] | None = None
+    """What the module keeps: names by identity, once they have been asked for."""
 
     @property
     def path(self) -> str:
@@ -67,12 +69,17 @@ class Box:
         around = self.parent
         while around is not None and around.kind not in ("module", "gradient"):
             around = around.parent
-        kept = around is not None and around.owner is not None and self.owner is not None
-        return path_of(around.owner, self.owner) if kept else ""  # type: ignore[union-attr]
+        return around.name_of(self.owner) if around is not None and self.owner is not None else ""
 
     def keeps(self, leaf: Tensor) -> bool:
         """Tell whether the module has this parameter; one that is gone is taken to have had it."""
-        return self.owner is None or bool(path_of(self.owner, leaf))
+        return self.owner is None or bool(self.name_of(leaf))
+
+    def name_of(self, member: Any) -> str:
+        """Say under which name the module keeps a part, e.g. "layers.0"; nothing if it does not."""
+        if self.members is None:
+            self.members = names_in(self.owner)
+        return self.members.get(id(member), "")
 
     def within(self) -> Iterator[Node]:
         """Yield all nodes in it."""
@@ -105,8 +112,10 @@ class Graph:
             stack.extend(child for child in reversed(box.children) if isinstance(child, Box))
         return found[1:]
 
-    def node_of(self, tensor: Tensor) -> Node | None:
-        return next((node for node in self.nodes if node.tensor is tensor), None)
+    def take_apart(self) -> None:
+        """Break the cycles of nodes and boxes, so that counting references frees the tensors."""
+        for box in [self.root, *self.boxes()]:
+            box.children, box.leaves, box.blocks, box.likes = [], [], [], {}
 
 
 def graph_of(outputs: list[Tensor], gradients: Steps | None = None) -> Graph:
@@ -114,58 +123,68 @@ def graph_of(outputs: list[Tensor], gradients: Steps | None = None) -> Graph:
     of = gradients.gradients if gradients is not None else {}
     tensors = ancestors([*outputs, *(gradient for x, gradient in of.items() if x.op is None)])
     nodes = {tensor: Node(f"n{number}", tensor, tensor._array) for number, tensor in enumerate(tensors)}
-    ordered: list[Node] = []
+    ordered: dict[Node, None] = {}  # inputs first: also leaves that were changed after their use
     for tensor, node in nodes.items():
         node.is_gradient = gradients is not None and tensor.order >= gradients.first
         for place, x in enumerate(tensor.inputs):
             if type(x) is Tensor:
                 node.inputs.append(nodes[x])
+                ordered[nodes[x]] = None
             elif not is_number(x):
                 constant = Node(f"{node.name}_{place}", None, x, is_gradient=node.is_gradient)
                 node.inputs.append(constant)
-                ordered.append(constant)
-        ordered.append(node)
+                ordered[constant] = None
+        ordered[node] = None
     root = Box("", last=2**63)
-    _place_ops(ordered, root)
+    _place_ops(list(ordered), root)
     if gradients is not None:
         _place_gradients(nodes, gradients)
-    place_leaves(ordered, root)
+    place_leaves(list(ordered), root)
     for output in outputs:
         nodes[output].is_output = True
-    return Graph(ordered, [nodes[output] for output in dict.fromkeys(outputs)], root)
+    return Graph(list(ordered), [nodes[output] for output in dict.fromkeys(outputs)], root)
 
 
 def is_number(x: Any) -> bool:
     return isinstance(x, (bool, int, float, complex, np.generic))
 
 
-def path_of(owner: Any, member: Any) -> str:
-    """Say under which name `owner` keeps `member`, e.g. "layers.0"; nothing if it does not."""
-    stack = list(getattr(owner, "__dict__", {}).items())
+def names_in(owner: Any) -> dict[int, str]:
+    """Name what an object keeps in attributes, and in lists, tuples and dicts of them, by identity.
+
+    What it keeps under several names has the first, as in `named_modules`.
+    """
+    found: dict[int, str] = {}
+    stack = [(str(name), value) for name, value in reversed(getattr(owner, "__dict__", {}).items())]
     while stack:
         path, value = stack.pop()
-        if value is member:
-            return str(path)
-        parts: Iterable[tuple[Any, Any]] = ()
+        if id(value) in found:
+            continue
+        found[id(value)] = path
+        parts: list[tuple[Any, Any]] = []
         if isinstance(value, dict):
-            parts = value.items()
+            parts = list(value.items())
         elif isinstance(value, (list, tuple)):
-            parts = enumerate(value)
-        stack += [(f"{path}.{key}", part) for key, part in parts]
-    return ""
+            parts = list(enumerate(value))
+        stack += [(f"{path}.{key}", part) for key, part in reversed(parts)]
+    return found
 
 
 def _place_ops(nodes: list[Node], root: Box) -> None:
     """Put each op into the innermost call that made it."""
-    made = [Box("module", first, last, title, owner()) for first, last, title, owner in calls.copy()]
+    ops = [node for node in nodes if node.is_op and not node.is_gradient]
+    orders = [node.tensor.order for node in ops]  # type: ignore[union-attr]
+    since, until = (orders[0], orders[-1]) if orders else (0, 0)
+    made = [
+        Box("module", first, last, title, owner())
+        for first, last, title, owner in calls.copy()
+        if last > since and first < until
+    ]
     made.sort(key=lambda box: box.first)
     upcoming = iter([*made, None])
     following = next(upcoming)
     current = root
-    for node in nodes:  # oldest first, so the calls are entered and left as they were made
-        if not node.is_op or node.is_gradient:
-            continue
-        order = node.tensor.order  # type: ignore[union-attr]
+    for node, order in zip(ops, orders, strict=True):  # the calls are entered and left as they were made
         while following is not None and following.first < order:
             while current.last < following.first:
                 current = current.parent  # type: ignore[assignment]

@@ -7,7 +7,7 @@ from math import isfinite, log
 
 from autograd.drawing import labels
 from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Arrow, Diagram, Frame, Legend, Line, Shape
-from autograd.drawing.folding import stand_ins
+from autograd.drawing.folding import stand_ins, users_of
 from autograd.drawing.graph import Box, Graph, Node
 from autograd.tensor import Tensor
 
@@ -32,10 +32,8 @@ class View:
         self.seconds = seconds
         self.shown = stand_ins(graph)
         self.graph = graph
-        self.users: dict[Node, list[Node]] = {}
-        for node in graph.nodes:
-            for x in node.inputs:
-                self.users.setdefault(x, []).append(node)
+        self.users = users_of(graph)
+        self.outputs = {self.shown[output] for output in graph.outputs}
         self.items = list(dict.fromkeys(self.shown[node] for node in graph.nodes))
         self.frames: dict[Box, Frame | None] = {graph.root: None}
         self.alone: dict[Node, Box] = {}
@@ -97,7 +95,10 @@ class View:
         if item in self.alone:
             lines.insert(0, [(_label(self.alone[item]), QUIET)])
         tooltip = labels.tooltip_of(item, title)
-        return Shape(item.name, labels.kind_of(item), title, lines, tooltip, self._frame_of(item))
+        kind = labels.kind_of(item)
+        if item in self.outputs and kind in ("op", "constant"):  # it may stand for one that is
+            kind = "output"
+        return Shape(item.name, kind, title, lines, tooltip, self._frame_of(item))
 
     def _folded(self, box: Box) -> Shape:
         nodes = list(box.within())
@@ -111,10 +112,14 @@ class View:
         if "shapes" in self.show and box.kind == "module" and inputs:
             lines.append([(f"{', '.join(str(x.value.shape) for x in inputs[:3])} to", QUIET)])
         for node in results[:2]:
+            if node.error:
+                lines += [[(part, TEXT)] for part in labels.wrapped(node.error)]
+                continue
             gradient = node.tensor.grad if node.tensor is not None else None
             lines += labels.quantities(node.value, gradient.data if gradient is not None else None, self.show)
         name = next(node.name for node in nodes)
         kind = "gradient" if box.kind == "gradient" else "module"
+        kind = "failed" if any(node.error for node in nodes) else kind
         title = labels.box_title(box)
         return Shape(f"{name}_folded", kind, title, lines, labels.box_tooltip(box), self._frame_of(box))
 
@@ -201,6 +206,8 @@ class View:
             if not amounts:
                 return None
             return sum(amounts) if self.color_by in ("memory", "time") else max(amounts)
+        if item.error:
+            return None
         if self.color_by == "memory":
             return labels.nbytes(item)
         if self.color_by == "time":
