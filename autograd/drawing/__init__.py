@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import finalize
 
 from autograd.replay import Jitted
 from autograd.tensor import Tensor
@@ -22,7 +23,7 @@ def draw_graph(
     *inputs: Any,
     direction: Literal["TB", "LR"] = "TB",
     depth: int | None = None,
-    collapse: Iterable[str] | str | Callable[[Any], bool] = (),
+    collapse: Iterable[str | type] | str | Callable[[Any], bool] = (),
     show: Iterable[str] | str = ("values", "grads", "shapes", "dtypes"),
     color_by: str | None = None,
     names: Mapping[str, Tensor] | None = None,
@@ -68,6 +69,10 @@ def draw_graph(
         _check("show", word, SHOWN)
     if color_by is not None:
         _check("color_by", color_by, QUANTITIES)
+    for option, number, least in (("depth", depth, 0), ("max_nodes", max_nodes, 1)):
+        if number is not None and number < least:
+            raise ValueError(f"{option} of draw_graph is a number from {least} on or None, and not {number}")
+    called = {tensor: name for name, tensor in _named(names or {})}
     if isinstance(target, Jitted):
         return _draw_program(target, inputs, direction)
     if isinstance(target, BaseException):
@@ -77,8 +82,9 @@ def draw_graph(
         if not outputs or not all(type(output) is Tensor for output in outputs):
             kinds = ", ".join(sorted({type(output).__name__ for output in outputs})) or "nothing"
             raise TypeError(f"draw_graph draws Tensors, or a module called on inputs, and got {kinds}")
+        if backward and not any(output.requires_grad for output in outputs):
+            raise ValueError("backward=True draws the graph of gradients, and no output requires gradients")
         graph = graph_of(outputs, walk(outputs, record=True) if backward else None)
-    called = {tensor: name for name, tensor in (names or {}).items()}
     times: dict[Any, Any] = {}
 
     def measured(node: Any) -> Any:
@@ -88,12 +94,23 @@ def draw_graph(
 
     caption = fold(graph, depth, collapse, max_nodes)
     diagram = View(graph, called, shown, color_by, measured).diagram(direction, caption)
-    return picture_of(diagram, partial(page_data, graph, called, direction, caption))
+    data = partial(page_data, graph, called, direction, caption)
+    finalize(data, graph.take_apart).atexit = False
+    return picture_of(diagram, data)
 
 
 def _check(option: str, given: Any, known: tuple[str, ...]) -> None:
     if given not in known:
         raise ValueError(f"{option} of draw_graph may be {', '.join(map(repr, known))}, and not {given!r}")
+
+
+def _named(names: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in names.items():
+        if type(tensor) is not Tensor:
+            raise TypeError(
+                f"names of draw_graph maps names to Tensors, and {name!r} to {type(tensor).__name__}"
+            )
+        yield str(name), tensor
 
 
 def _draw_program(function: Jitted, inputs: tuple[Any, ...], direction: str) -> Picture:
