@@ -36,7 +36,7 @@ def test_programs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, object] = {}
     for program in blocks("python"):
         exec(compile(program, "README.md", "exec"), names)
-    assert (tmp_path / "scalar.dot").exists()
+    assert (tmp_path / "scalar.html").exists()
     assert set(names["gradients"]) == set(names["parameters"])  # type: ignore[call-overload]
 
 

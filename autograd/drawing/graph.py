@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from autograd.recording import calls
 from autograd.tensor import Tensor
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Node:
     """A tensor, or an array that an op has used."""
 
@@ -37,7 +37,7 @@ class Node:
         return self.tensor is not None and self.tensor.op is not None
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Box:
     """A call of a module, the interval of creation numbers of its ops; or several things shown as one.
 
@@ -93,7 +93,7 @@ class Box:
                 yield item
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Graph:
     """All that leads to some tensors, oldest first."""
 
@@ -143,6 +143,22 @@ def graph_of(outputs: list[Tensor], gradients: Steps | None = None) -> Graph:
     for output in outputs:
         nodes[output].is_output = True
     return Graph(list(ordered), [nodes[output] for output in dict.fromkeys(outputs)], root)
+
+
+def users_of(graph: Graph) -> dict[Node, list[Node]]:
+    """Return, for each node that is used, the nodes that use it."""
+    users: dict[Node, list[Node]] = {}
+    for node in graph.nodes:
+        for x in node.inputs:
+            users.setdefault(x, []).append(node)
+    return users
+
+
+def ops_in(items: Iterable[Node | Box]) -> list[Node]:
+    """Return the ops in some boxes, in order."""
+    return [
+        node for item in items for node in (item.within() if isinstance(item, Box) else [item]) if node.is_op
+    ]
 
 
 def is_number(x: Any) -> bool:

@@ -7,8 +7,8 @@ from math import isfinite, log
 
 from autograd.drawing import labels
 from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Arrow, Diagram, Frame, Legend, Line, Shape
-from autograd.drawing.folding import stand_ins, users_of
-from autograd.drawing.graph import Box, Graph, Node
+from autograd.drawing.folding import stand_ins
+from autograd.drawing.graph import Box, Graph, Node, users_of
 from autograd.tensor import Tensor
 
 # From little to much: light enough for dark text, and told apart by the colour-blind.
