@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from autograd import Tensor, draw_graph
 from autograd.drawing.page import page
+from nn import Linear, Module, Sequential
 
 # -------------------------------------------------------------------------------------- data of pages
 
@@ -84,9 +87,9 @@ class Graph:
         )
         return len(self.data["nodes"]) - 1
 
-    def box(self, label: str, parent: int | None = None, folded: bool = False) -> int:
+    def box(self, label: str, parent: int | None = None, folded: bool = False, **more: Any) -> int:
         box = {"label": label, "parent": parent, "parameters": 6, "folded": folded, "kind": "module"}
-        self.data["boxes"].append(box)
+        self.data["boxes"].append(box | {"of": None} | more)
         return len(self.data["boxes"]) - 1
 
     def step(self, node: int, arriving: Any, *leaving: tuple[int, Any, Any]) -> None:
@@ -136,6 +139,40 @@ def network(blocks: int = 3, folded: bool = False, direction: str = "TB") -> dic
             h = graph.node("linear", h, *parameters, box=layer)
         h = graph.node("add", start, h, box=block)
     return graph.data | {"outputs": [graph.node("mean", h, kind="output")]}
+
+
+def halves(direction: str = "TB") -> dict[str, Any]:
+    """Two layers in a module, a loss, and the graph of their gradients, in boxes of its own."""
+    graph = Graph(direction=direction)
+    net = graph.box("net")
+    layers = [graph.box(f"layers.{number}", net) for number in range(2)]
+    net_back = graph.box("gradient of net", parameters=None, kind="gradient", of=net)
+    layers_back = [
+        graph.box(f"gradient of layers.{number}", net_back, parameters=None, kind="gradient", of=layer)
+        for number, layer in enumerate(layers)
+    ]
+    h = graph.node("x", kind="data", tracked=False)
+    values = []
+    for box in layers:
+        weight = graph.node("weight", box=box)
+        h = graph.node("matmul", h, weight, box=box)
+        values.append((weight, h))
+        h = graph.node("tanh", h, box=box)
+    loss = graph.node("mean", h, kind="output")
+    gradient = {"kind": "gradient"}
+    g = graph.node("seed", **gradient)
+    g = graph.node("divide", g, graph.node("constant", kind="constant", op=None), **gradient)
+    for box, (weight, value) in reversed(list(zip(layers_back, values, strict=True))):
+        g = graph.node("multiply", g, graph.node("square", value, box=box, **gradient), box=box, **gradient)
+        graph.node("outer", g, value, box=box, **gradient)
+        g = graph.node("matmul", g, weight, box=box, **gradient)
+    return graph.data | {"outputs": [loss]}
+
+
+def gradients_of(data: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the edges between the gradients' own nodes."""
+    own = [node["kind"] in ("gradient", "constant") for node in data["nodes"]]
+    return [(x, n) for n, node in enumerate(data["nodes"]) for x in node["inputs"] if own[x] and own[n]]
 
 
 HOSTILE = [
@@ -201,6 +238,63 @@ def test_names_are_never_parsed_as_html() -> None:
 def test_numbers_that_json_does_not_have_are_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
         page(Graph(title=float("nan")).data)
+
+
+class Block(Module):
+    def __init__(self, size: int, generator: np.random.Generator) -> None:
+        self.up, self.down = (Linear(size, size, generator=generator) for _ in range(2))
+
+    def forward(self, x: Any) -> Any:
+        return x + self.down(np.tanh(self.up(x)))
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def data_of(*arguments: Any, **options: Any) -> dict[str, Any]:
+    made = draw_graph(*arguments, **options).page_data
+    assert made is not None
+    return made()
+
+
+def test_boxes_of_gradients_tell_what_they_are_of(generator: np.random.Generator) -> None:
+    model = Sequential(Block(3, generator), Block(3, generator))
+    boxes = data_of(model(np.ones((2, 3))).sum(), backward=True)["boxes"]
+    pairs = [(boxes[box["of"]]["label"], box["label"]) for box in boxes if box["of"] is not None]
+    assert len(pairs) == sum(box["kind"] == "gradient" for box in boxes) > 5
+    for label, gradient in pairs:
+        assert gradient == "  ".join([*label.split("  ")[:-1], f"gradient of {label.split('  ')[-1]}"])
+
+
+def test_repeated_blocks_have_names_of_their_own_on_the_page(generator: np.random.Generator) -> None:
+    model = Sequential(*(Block(3, generator) for _ in range(6)))
+    boxes = data_of(model(Tensor(np.ones((2, 3)), requires_grad=True)).sum())["boxes"]
+    (repeat,) = (box for box in boxes if box["kind"] == "repeat")
+    assert repeat["label"].endswith("Block × 6")
+    assert repeat["folded"]
+    assert repeat["parameters"] == 6 * 24
+    inside = [box["label"] for box in boxes if box["parent"] == boxes.index(repeat)]
+    assert len(set(inside)) == 6
+    assert all(label.endswith("  Block") for label in inside)
+
+
+def test_the_caption_says_what_the_page_can_do(generator: np.random.Generator) -> None:
+    model = Sequential(*(Block(3, generator) for _ in range(6)))
+    picture = draw_graph(model(np.ones((2, 3))).sum(), backward=True, max_nodes=20)
+    assert "; max_nodes=None draws them all" in picture.source
+    assert re.fullmatch(
+        r"\d+ nodes, folded to \d+; Unfold all shows them",
+        data_of(model(np.ones((2, 3))).sum(), backward=True, max_nodes=20)["caption"],
+    )
+
+
+def test_the_range_of_integers_is_exact() -> None:
+    large = np.arange(4) + 123_456_789
+    data = data_of(Tensor(np.ones(4), requires_grad=True) * large)
+    array = next(array for array in data["arrays"] if array["dtype"].startswith("int"))
+    assert (array["min"], array["max"]) == (123_456_789, 123_456_792)
 
 
 # ------------------------------------------------------------------------------------ in a browser
@@ -347,6 +441,107 @@ def test_lines_do_not_run_through_boxes(browser: Browser) -> None:
     assert browser.run(script) == 0
 
 
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_gradients_flow_back_beside_what_they_are_of(browser: Browser, direction: str) -> None:
+    data = halves(direction)
+    browser.open(data)
+    along, across = (1, 0) if direction == "TB" else (0, 1)
+    places = {key: browser.place(key) for key in browser.items()}
+    for x, n in gradients_of(data):
+        assert places[f"n{n}"][along + 2] < places[f"n{x}"][along]
+    own = {f"n{n}" for edge in gradients_of(data) for n in edge}
+    forward = [place for key, place in places.items() if key[0] == "n" and key not in own]
+    assert max(place[across + 2] for place in forward) < min(places[key][across] for key in own)
+    assert browser.overlaps() == []
+    frames = [
+        browser.run("(r => [r.left, r.top, r.right, r.bottom])(arguments[0].getBoundingClientRect())", frame)
+        for frame in browser.driver.find_elements("css selector", "rect.frame")
+    ]
+    for module, gradient in zip(frames[:3], frames[3:], strict=True):
+        assert [module[along], module[along + 2]] == pytest.approx([gradient[along], gradient[along + 2]])
+    seed, output = (
+        places[f"n{n}"] for n, node in enumerate(data["nodes"]) if node["title"] in ("mean", "seed")
+    )
+    assert max(place[along] for place in forward) <= min(seed[along], output[along])
+
+
+TIPS = """[...document.querySelectorAll('#edges path.' + arguments[0])].flatMap(path => {
+    const last = path.getAttribute('d').split('M').at(-1);
+    const [end, tip, other] = last.split('L').map(text => text.trim().split(' ').map(Number));
+    if (last.includes('C') || !other) return []; // it goes on in another box
+    const at = [...document.querySelectorAll('.item')].filter(item => {
+        const {x, y, width, height} = item.querySelector('rect:last-of-type').getBBox();
+        return tip[0] > x && tip[0] < x + width && Math.abs(tip[1] - y - height) < 2;
+    });
+    return [[end[1] - tip[1], at.map(item => item.dataset.key)]];
+})"""
+
+
+def test_arrows_of_gradients_point_up_at_what_uses_them(browser: Browser) -> None:
+    data = halves()
+    browser.open(data)
+    heads = [f"n{n}" for _, n in gradients_of(data)]
+    tips = browser.run(TIPS, "backward")
+    assert sorted(key for _, keys in tips for key in keys) == sorted(heads)
+    assert all(down > 0 for down, _ in tips)
+    wired = [
+        f"n{n}"
+        for n, node in enumerate(data["nodes"])
+        for x in node["inputs"]
+        if node["kind"] == "gradient" and data["nodes"][x]["kind"] in ("op", "parameter")
+    ]
+    assert sorted(key for _, keys in browser.run(TIPS, "wire") for key in keys) == sorted(wired)
+    colors = browser.run(
+        "['backward', 'wire'].map(kind => getComputedStyle(document.querySelector('#edges .' + kind)).stroke)"
+    )
+    assert colors == ["rgb(176, 80, 138)", "rgb(179, 185, 194)"]
+
+
+def test_boxes_of_gradients_fold_and_unfold(browser: Browser) -> None:
+    data = halves()
+    browser.open(data)
+    total = len(browser.items())
+    browser.click_item("b4")  # of the first layer, in the box of gradients
+    assert browser.items()["b4"] == "▸ gradient of layers.0"
+    assert browser.having("gradient") >= {"b4"}
+    assert browser.overlaps() == []
+    assert browser.place("b4")[3] < browser.place("n10")[1]  # what feeds it stands below
+    browser.click_item("b1")  # and the layer itself
+    assert browser.overlaps() == []
+    browser.click_item("b0")
+    assert browser.overlaps() == []
+    browser.click("#fold")
+    assert {"b0", "b3"} < set(browser.items())
+    module, gradients = browser.place("b0"), browser.place("b3")
+    assert module[2] < gradients[0]
+    assert module[1] + module[3] == pytest.approx(gradients[1] + gradients[3], abs=4)  # side by side
+    browser.click("#unfold")
+    assert len(browser.items()) == total
+
+
+def test_selecting_a_gradient_lights_the_way_it_goes(browser: Browser) -> None:
+    data = halves()
+    browser.open(data)
+    (seed,) = (n for n, node in enumerate(data["nodes"]) if node["title"] == "seed")
+    browser.click_item(f"n{seed}")
+    heads = {f"n{n}" for x, n in gradients_of(data) if data["nodes"][x]["title"] in ("divide", "multiply")}
+    assert browser.having("lit") >= heads | {f"n{seed}"}
+
+
+def test_a_box_of_both_halves_keeps_them_apart(browser: Browser) -> None:
+    data = halves()
+    for number, node in enumerate(data["nodes"]):
+        node["box"] = 0 if number not in (0, 8) else None
+    data["boxes"] = data["boxes"][:1]
+    browser.open(data)
+    assert browser.overlaps() == []
+    for x, n in gradients_of(data):
+        if x != 8:
+            assert browser.place(f"n{n}")[3] < browser.place(f"n{x}")[1]
+    browser.click_item("b0")
+    assert len(browser.items()) == 3
+
+
 def test_a_module_folds_and_unfolds_where_it_stands(browser: Browser) -> None:
     browser.open(square())
     before = browser.place("b0")
@@ -414,6 +609,33 @@ def test_a_large_array_is_a_heat_map_and_a_histogram(browser: Browser) -> None:
     assert colors[1] == [255, 255, 255, 255]  # zero
     assert colors[2][0] > colors[2][2]  # positive: orange
     assert browser.find(".bars").is_displayed()
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "text"),
+    [
+        ([1.0, 2.5, -3.0], "float64", "[1, 2.5, -3]"),
+        ([123456, 7], "int64", "[123456, 7]"),
+        (list(range(10)), "int64", "0 to 9"),
+        ([[1.0, 2.0]], "float64", "rms 1.581"),
+        ([1, 0], "bool", "[True, False]"),
+        ([1, 0, 1, 1], "bool", ""),
+        (1, "bool", "True"),
+        (["nan", 1.0], "float32", "[nan, 1]"),
+        (["1+2j"], "complex128", "1+2j"),
+        (["nan"] * 5, "float32", "not finite"),
+        ([], "float32", ""),
+    ],
+)
+def test_small_arrays_show_their_numbers(browser: Browser, values: Any, dtype: str, text: str) -> None:
+    graph = Graph()
+    x = graph.node("x")
+    graph.data["nodes"][x]["value"] = graph.array(values, dtype=dtype)
+    browser.open(graph.data | {"outputs": [x]})
+    cells = browser.run(
+        "[...document.querySelectorAll('[data-key=n0] text.value')].map(it => it.textContent)"
+    )
+    assert cells == ([text] if text else [])
 
 
 def test_hovering_tells_the_statistics(browser: Browser) -> None:

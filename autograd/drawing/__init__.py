@@ -93,7 +93,8 @@ def draw_graph(
         return times[node]
 
     caption = fold(graph, depth, collapse, max_nodes)
-    diagram = View(graph, called, shown, color_by, measured).diagram(direction, caption)
+    cure = "; max_nodes=None draws them all" if caption else ""
+    diagram = View(graph, called, shown, color_by, measured).diagram(direction, caption + cure)
     data = partial(page_data, graph, called, direction, caption)
     finalize(data, graph.take_apart).atexit = False
     return picture_of(diagram, data)

@@ -47,17 +47,20 @@ def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: s
     with np.errstate(all="ignore"):
         local = [local_derivatives(step.node) for step in walked.steps]
     return {
-        "title": ", ".join(labels.title_of(output, names) for output in graph.outputs[:3]),
-        "caption": caption,
+        "title": _title(graph, names),
+        "caption": caption + ("; Unfold all shows them" if caption else ""),
         "direction": direction,
         "nodes": [_node(node, names, numbers, boxes, arrays, walked) for node in graph.nodes],
         "boxes": [
             {
-                "label": "  ".join(filter(None, [labels.box_path(box), labels.box_title(box)])),
+                "label": _label(box),
                 "parent": boxes.get(box.parent) if box.parent is not None else None,
-                "parameters": (labels.parameter_count(box) or None) if box.kind == "module" else None,
+                "parameters": (labels.parameter_count(box) or None)
+                if box.kind in ("module", "repeat")
+                else None,
                 "folded": box.folded or box.kind == "repeat",
                 "kind": box.kind,
+                "of": None if box.of is None else boxes[box.of],
             }
             for box in boxes
         ],
@@ -76,10 +79,27 @@ def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: s
     }
 
 
+def _title(graph: Graph, names: dict[Tensor, str]) -> str:
+    titles = [labels.title_of(output, names) for output in graph.outputs[:3]]
+    return ", ".join(titles + ["…"] * (len(graph.outputs) > 3))
+
+
+def _label(box: Box) -> str:
+    """Name a box: on a page, where all blocks of a repetition are, they have names of their own."""
+    if box.kind in ("module", "gradient"):
+        words = [box.path, f"gradient of {box.title}" if box.kind == "gradient" else box.title]
+    elif box.blocks and isinstance(block := box.blocks[0][0], Box) and len(box.blocks[0]) == 1:
+        words = [labels.box_path(block), labels.box_title(block)]
+    else:
+        words = [labels.box_title(box)]
+    return "  ".join(filter(None, words))
+
+
 def _folded_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: str) -> dict[str, Any]:
     arrays = Arrays()
     shown = stand_ins(graph)
-    items = list(dict.fromkeys(shown[node] for node in graph.nodes))[-MOST:]
+    items = list(dict.fromkeys(shown[node] for node in graph.nodes))
+    shapes, items = len(items), items[-MOST:]
     numbers = {item: place for place, item in enumerate(items)}
     inputs: dict[Node | Box, dict[int, None]] = {item: {} for item in items}
     for node in graph.nodes:
@@ -97,8 +117,8 @@ def _folded_data(graph: Graph, names: dict[Tensor, str], direction: str, caption
     for item, entry in zip(items, nodes, strict=True):
         entry["inputs"] = list(inputs[item])
     return {
-        "title": ", ".join(labels.title_of(output, names) for output in graph.outputs[:3]),
-        "caption": caption,
+        "title": _title(graph, names),
+        "caption": f"the last {MOST:,} of {shapes:,} nodes" if shapes > MOST else caption,
         "direction": direction,
         "nodes": nodes,
         "boxes": [],
@@ -197,14 +217,15 @@ def described(array: Any) -> dict[str, Any]:
     numeric = values.dtype.kind in "biuf"
     floats = values.astype(np.float64) if numeric else np.zeros(0)
     finite = floats[np.isfinite(floats)]
+    exact = array if array.dtype.kind in "iu" else finite
     few = array.size <= WHOLE
     return {
         "shape": list(array.shape),
         "dtype": str(array.dtype),
         "bytes": int(array.nbytes),
-        "min": _written(finite.min()) if finite.size else None,
+        "min": _written(exact.min()) if finite.size else None,
         "mean": _written(labels.mean(finite)) if finite.size else None,
-        "max": _written(finite.max()) if finite.size else None,
+        "max": _written(exact.max()) if finite.size else None,
         "rms": _written(labels.rms(finite)) if finite.size else None,
         "bad": int(floats.size - finite.size),
         "values": _nested(array) if few else None,

@@ -37,7 +37,7 @@ def fold(graph: Graph, depth: int | None, collapse: Collapse, max_nodes: int | N
     if count(graph) > max_nodes:
         _leave_out_the_oldest(graph, max_nodes)
     after = count(graph)
-    return f"{before:,} nodes, folded to {after:,}; max_nodes=None draws them all" if after < before else ""
+    return f"{before:,} nodes, folded to {after:,}" if after < before else ""
 
 
 def depth_of(box: Box) -> int:

@@ -62,6 +62,8 @@ class Box:
     """For the nodes of these, but for the first of them, those in the first."""
     members: dict[int, str] | None = None
     """What the module keeps: names by identity, once they have been asked for."""
+    of: Box | None = None
+    """The module that a "gradient" is of."""
 
     @property
     def path(self) -> str:
@@ -225,7 +227,9 @@ def _place_gradients(nodes: dict[Tensor, Node], gradients: Steps) -> None:
             for inner in reversed(around):
                 if inner.parent is not None:
                     parent = mirrors.get(inner.parent, inner.parent)
-                    mirrors[inner] = Box("gradient", title=inner.title, owner=inner.owner, parent=parent)
+                    mirrors[inner] = Box(
+                        "gradient", title=inner.title, owner=inner.owner, parent=parent, of=inner
+                    )
         return mirrors[box]
 
     made = sorted((node for node in nodes.values() if node.is_gradient), key=lambda node: node.tensor.order)  # type: ignore[union-attr]

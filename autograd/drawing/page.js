@@ -8,9 +8,13 @@ nodes.forEach((node, n) => new Set(node.inputs).forEach((x) => consumers[x].push
 /** The gradient of each node: its own, or else, of what is not kept, what the steps tell. */
 const gradients = nodes.map((node) => arrays[node.grad]);
 for (const { node, arriving } of steps) gradients[node] ??= arrays[arriving];
-for (const [to, [array, ...more]] of Map.groupBy(steps.flatMap(({ leaving }) => leaving), ([to]) => to)) {
-  if (!more.length) gradients[to] ??= arrays[array[1]];
-}
+const reached = nodes.map(() => []);
+for (const { leaving } of steps) for (const [to, array] of leaving) reached[to].push(array);
+reached.forEach(([array, ...more], n) => more.length || (gradients[n] ??= arrays[array]));
+
+/** Whether each node is of the gradients' own graph, as constants are that are only used there. */
+const backward = nodes.map(({ kind }) => kind === "gradient");
+nodes.forEach(({ kind }, n) => (backward[n] ||= kind === "constant" && consumers[n].length > 0 && consumers[n].every((to) => backward[to])));
 
 // ------------------------------------------------------------------------------------------ words
 
@@ -33,10 +37,14 @@ function shortened(text, limit) {
   return letters.length <= limit ? letters.join("") : letters.slice(0, limit - 1).join("") + "…";
 }
 
-/** A number as it is, larger arrays by their root mean square. */
+/** An array in a few characters: its numbers, the range of integers, the root mean square of floats. */
 function size(array) {
-  if (isNumber(array)) return number(single(array));
-  return array.rms === null ? "–" : `rms ${number(array.rms)}`;
+  const { dtype, values, min, max, rms } = array, isInteger = /^u?int/.test(dtype);
+  const word = (value) => (dtype === "bool" ? (value ? "True" : "False") : isInteger ? String(value) : number(value));
+  if (isNumber(array)) return word(single(array));
+  if (array.shape.length === 1 && array.shape[0] && array.shape[0] <= 3) return `[${values.map(word).join(", ")}]`;
+  if (rms === null) return array.bad ? "not finite" : "";
+  return dtype === "bool" ? "" : isInteger ? `${min} to ${max}` : `rms ${number(rms)}`;
 }
 
 function bytes(amount) {
@@ -90,7 +98,7 @@ nodes.forEach((node, n) => {
 /** Return what is to be seen: items (nodes, folded boxes, open boxes with children) and merged edges. */
 function visibleGraph() {
   const items = [];
-  const root = { key: "root", children: [], nets: new Map(), parent: null, depth: 0, entries: new Map(), exits: new Map() };
+  const root = { key: "root", children: [], nets: new Map(), parent: null, depth: 0 };
   const add = (key, parent, more) => {
     const item = { key, id: items.length, parent, depth: parent.depth + 1, nets: new Map(), children: [], ...more };
     parent.children.push(item);
@@ -102,13 +110,18 @@ function visibleGraph() {
     const parent = box.parent === null ? root : boxItems[box.parent];
     if (parent.folded) boxItems[b] = parent; // which stands for all that is in it
     else if (contents[b].length) {
-      boxItems[b] = add(`b${b}`, parent, { box: b, node: null, order: contents[b][0], folded: folded[b] });
-      boxItems[b].open = !folded[b];
+      const shown = { folded: folded[b], open: !folded[b], backward: contents[b].every((n) => backward[n]) };
+      const item = boxItems[b] = add(`b${b}`, parent, { box: b, node: null, order: contents[b][0], ...shown });
+      const of = boxItems[box.of], beside = of?.open && (parent === of.parent || parent === of.parent.mirror);
+      if (beside && item.open && item.backward && !contents[box.of].some((n) => backward[n])) {
+        of.mirror = item;
+        item.mirrored = true;
+      }
     }
   });
   const stands = nodes.map((node, n) => {
     const parent = node.box === null ? root : boxItems[node.box];
-    return parent.folded ? parent : add(`n${n}`, parent, { box: null, node: n, order: n, folded: false, open: false });
+    return parent.folded ? parent : add(`n${n}`, parent, { box: null, node: n, order: n, folded: false, open: false, backward: backward[n] });
   });
   return { root, items, stands, edges: mergedEdges(stands, items.length) };
 }
@@ -138,13 +151,20 @@ function frameTitle({ box }) {
 
 const measureTitle = (item) => (item.titleWidth = textWidth(frameTitle(item), "600 11px"));
 
+/** Say how many ops are in a box, if its name does not say so. */
+function opsIn(b) {
+  const ops = contents[b].filter((n) => nodes[n].op !== null).length;
+  return ops && boxes[b].kind !== "earlier" ? [`${count(ops)} op${ops === 1 ? "" : "s"}`] : [];
+}
+
+const kindOf = (b) => (boxes[b].kind === "module" ? "module" : "box");
+
 /** Set the texts of an item, and its size from them. */
 function dress(item) {
   if (item.node === null) {
     const { parameters } = boxes[item.box];
     item.title = `▸ ${shortened(boxName(item.box), 40)}`;
-    const ops = contents[item.box].filter((n) => nodes[n].op !== null).length;
-    item.small = [`${count(ops)} op${ops === 1 ? "" : "s"}`, ...(parameters ? [`${count(parameters)} parameters`] : [])];
+    item.small = [...opsIn(item.box), ...(parameters ? [`${count(parameters)} parameters`] : [])];
     item.cells = [];
   } else {
     const { title, lines, value } = nodes[item.node], grad = gradients[item.node];
@@ -153,8 +173,8 @@ function dress(item) {
     const array = arrays[value];
     if (array && !(isNumber(array) && array.dtype === "float64")) item.small.push(`${array.shape.length ? shape(array) : ""} ${array.dtype}`);
     item.cells = [];
-    if (array && array.rms !== null) item.cells.push(size(array));
-    if (grad) item.cells.push(`grad ${size(grad)}`);
+    if (array && size(array)) item.cells.push(size(array));
+    if (grad) item.cells.push(`grad ${size(grad) || "–"}`);
   }
   const cells = item.cells.map((cell) => textWidth(cell, SMALL) + 16);
   const texts = [textWidth(item.title, TITLE), ...item.small.map((line) => textWidth(line, SMALL))];
@@ -184,7 +204,7 @@ function drawPiece(piece) {
   const { left, top } = piece.level;
   let place = 0;
   const d = piece.path.map((part) => (typeof part === "string" ? part : Math.round(10 * (part + (place++ % 2 ? top : left))) / 10));
-  piece.drawn = svg("path", { d: d.join(" "), class: piece.tracked ? "tracked" : "" }, $("edges"));
+  piece.drawn = svg("path", { d: d.join(" "), class: piece.kind }, $("edges"));
 }
 
 /** Say where an op has the same input more than once, which is one arrow. */
@@ -201,17 +221,17 @@ const control = (item, label, className, more = {}) => svg("g", {
 
 function drawFrame(item) {
   const { left, top, w, h } = item;
-  svg("rect", { class: "frame", x: left, y: top, width: w, height: h, rx: 8 }, $("frames"));
+  svg("rect", { class: item.backward ? "frame gradient" : "frame", x: left, y: top, width: w, height: h, rx: 8 }, $("frames"));
   const title = frameTitle(item);
-  const g = item.drawn = control(item, `${boxName(item.box)}, module, open`, "frame-title", { "aria-expanded": "true" });
+  const g = item.drawn = control(item, `${boxName(item.box)}, ${kindOf(item.box)}, open`, "frame-title", { "aria-expanded": "true" });
   svg("rect", { x: left + 2, y: top + 2, width: Math.min(w - 4, item.titleWidth + 16), height: 18, rx: 5 }, g);
   svg("text", { x: left + 10, y: top + 15 }, g, title);
 }
 
 function drawItem(item) {
   const { left, top, w, h, node } = item;
-  const kind = node === null ? "module" : nodes[node].kind;
-  const label = node === null ? `${boxName(item.box)}, module, folded` : `${name(node)}, ${kind}, ${[...item.small, ...item.cells].join(", ")}`;
+  const kind = node !== null ? nodes[node].kind : item.backward ? "gradient" : "module";
+  const label = node === null ? `${boxName(item.box)}, ${kindOf(item.box)}, folded` : `${name(node)}, ${kind}, ${[...item.small, ...item.cells].join(", ")}`;
   const g = item.drawn = control(item, label, `item ${kind}`, node === null ? { "aria-expanded": "false" } : {});
   if (node === null) svg("rect", { x: left + 3, y: top + 3, width: w, height: h, rx: 6 }, g);
   svg("rect", { x: left, y: top, width: w, height: h, rx: 6 }, g);
@@ -242,11 +262,12 @@ let selected = null; // the number of a node
 let step = null; // 0: before the first; null: not stepping
 let matches = [];
 
-/** Return the nodes on the ways from a node to the outputs. */
+/** Return the nodes on the ways from a node to the outputs, or of a gradient, to where they end. */
 function pathToOutputs(n) {
   const below = new Set([n]), stack = [n];
   while (stack.length) for (const next of consumers[stack.pop()]) if (!below.has(next)) below.add(next), stack.push(next);
-  const path = new Set(), back = outputs.filter((output) => below.has(output));
+  const path = new Set(), reached = outputs.filter((output) => below.has(output));
+  const back = reached.length ? reached : [...below].filter((end) => !consumers[end].length);
   while (back.length) {
     const at = back.pop();
     if (path.has(at)) continue;
@@ -297,7 +318,7 @@ function paintGradients() {
   for (const item of scene.items) {
     if (!item.gradText) continue;
     const total = totals?.get(item.node);
-    item.gradText.textContent = totals === null ? `grad ${size(gradients[item.node])}` : total ? `grad ${total.text}` : "grad ·";
+    item.gradText.textContent = totals === null ? `grad ${size(gradients[item.node]) || "–"}` : total ? `grad ${total.text}` : "grad ·";
   }
 }
 
@@ -773,9 +794,9 @@ function tooltip(item, event) {
   if (!item) return;
   const line = (text, className = "quiet") => element("div", { class: className, dir: "auto" }, text);
   if (item.node === null) {
-    const ops = contents[item.box].filter((n) => nodes[n].op !== null).length;
+    const { parameters } = boxes[item.box], words = [...opsIn(item.box), ...(parameters ? [`${count(parameters)} parameters`] : [])];
     tip.replaceChildren(element("b", { dir: "auto" }, shortened(boxName(item.box), 120)),
-      line(`${count(ops)} ops${boxes[item.box].parameters ? `, ${count(boxes[item.box].parameters)} parameters` : ""}. Click to ${item.open ? "fold" : "unfold"}.`));
+      line(`${words.length ? `${words.join(", ")}. ` : ""}Click to ${item.open ? "fold" : "unfold"}.`));
   } else {
     const node = nodes[item.node], value = arrays[node.value], grad = gradients[item.node];
     const spread = (label, array) => line(isNumber(array) ? `${label} ${size(array)}` : `${label} min ${number(array.min)}, mean ${number(array.mean)}, max ${number(array.max)}${array.bad ? `, ${count(array.bad)} NaN or infinite` : ""}`);

@@ -1,19 +1,26 @@
 // Layered layout of boxes in boxes: ranks by longest paths, orders by barycentres, straight lines by medians.
 // Everything is laid out from top to bottom: u is across, v along. From left to right, the results are turned.
 // An item has w, h, parent, order (of creation), and where it is an open box, children and titleWidth.
+// The half that is `backward` flows up beside the other one: it shares the layers, but has orders and places of its own.
+// An open box may have a `mirror`, the open box of its gradients, that is laid out together with it.
 
-const GAP = { node: 22, dummy: 12, layer: 30 };
+const GAP = { node: 22, dummy: 12, layer: 30, half: 90 };
 const TITLE_ROOM = 20; // above what is in an open box
 const MOST_DUMMIES = 10000; // longer edges are drawn straight through, so that no graph is slow
 
 /** Lay out everything, inner boxes first, and connect the pieces of nets across the borders of boxes. */
 function layOut({ root, items, edges }, leftToRight) {
   horizontal = leftToRight;
-  makeNets(edges);
   const levels = [root, ...items.filter((item) => item.open)];
-  for (const level of [...levels].reverse()) if (level.children.length) layOutLevel(level);
+  const wires = [], flows = [];
+  for (const edge of edges) (crosses(edge) ? wires : flows).push(edge);
+  makeNets(flows);
+  makeWires(wires, levels);
+  for (const level of [...levels].reverse()) {
+    if (level.children.length && !level.mirrored) layOutLevels(level.mirror ? [level, level.mirror] : [level]);
+  }
   [root.left, root.top] = [0, 0];
-  for (const item of items) [item.left, item.top] = [item.parent.left + item.x, item.parent.top + item.y];
+  for (const item of items) [item.left, item.top] = [item.parent.left + item.xy[0], item.parent.top + item.xy[1]];
   for (const level of levels) {
     for (const [source, net] of level.nets) {
       let inside = source;
@@ -23,8 +30,21 @@ function layOut({ root, items, edges }, leftToRight) {
       for (const piece of net.starts) piece.parent = before;
     }
   }
-  for (const edge of edges) edge.piece = edge.target.parent.nets.get(edge.source).ends.get(edge.target);
-  return levels.flatMap((level) => level.pieces ?? []);
+  for (const edge of flows) edge.piece = edge.target.parent.nets.get(edge.source).ends.get(edge.target);
+  routeWires(wires, root);
+  return [...wires.map(({ piece }) => piece), ...levels.flatMap((level) => level.pieces ?? [])];
+}
+
+/** Tell whether an edge leaves its half somewhere on its way; note which of the children of a box it links. */
+function crosses(edge) {
+  let { source: a, target: b } = edge, found = a.backward !== b.backward;
+  while (a.parent !== b.parent) {
+    if (a.depth > b.depth) a = a.parent;
+    else b = b.parent;
+    found ||= a.backward !== b.backward;
+  }
+  edge.sides = [a, b];
+  return found;
 }
 
 const EXIT = { key: "exit" };
@@ -50,72 +70,90 @@ function makeNets(edges) {
   }
 }
 
-/** Lay out one box: place its children (x, y within it), set its size, and route its nets as pieces. */
-function layOutLevel(level) {
-  const { vertices, nets } = levelGraph(level);
-  const ported = vertices.some((vertex) => vertex.port);
-  const groups = ported ? [vertices] : components(vertices, nets);
-  const pad = level.parent ? 14 : 0, title = level.parent && horizontal ? TITLE_ROOM : 0;
-  const blocks = groups.map((group) => layered(group, nets.filter((net) => net.group === group || ported), level));
+/** Note, where both ends of a wire are laid out together, that it does not go up; nor do mirrors stand above. */
+function makeWires(wires, levels) {
+  for (const level of levels) {
+    level.wires = [];
+    if (level.mirror) level.parent.wires.push([level, level.mirror]);
+  }
+  for (const { source, target } of wires) {
+    const ends = new Map();
+    for (let end = target; end.parent; end = end.parent) ends.set(end.parent, end);
+    for (let from = source; from.parent; from = from.parent) {
+      const to = ends.get(from.parent.mirror) ?? ends.get(from.parent);
+      if (to && to !== from) from.parent.wires.push([from, to]);
+    }
+  }
+}
+
+/** Lay out a box, and its mirror: place their children (x, y within), set their sizes, and route their nets as pieces. */
+function layOutLevels(levels) {
+  const graph = levelGraph(levels), { vertices, nets } = graph;
+  const whole = levels.length > 1 || vertices.some((vertex) => vertex.port);
+  const pad = levels[0].parent ? 14 : 0, title = levels[0].parent && horizontal ? TITLE_ROOM : 0;
+  const blocks = (whole ? [graph] : components(graph)).map((part) => layered(part, levels.length > 1));
   const [across, along] = shelves(blocks);
-  const wide = across + 2 * pad + title;
-  [level.w, level.h] = turned(wide, along);
-  level.w = Math.max(level.w, level.parent ? level.titleWidth + 24 : 0);
-  const [shift, stretch] = horizontal ? [0, level.w - along] : [(level.w - wide) / 2, 0]; // a long title makes room
+  const titles = levels.map((level) => (level.parent ? level.titleWidth + 24 : 0)), long = Math.max(along, ...titles);
+  levels.forEach((level, i) => {
+    const wide = (levels.length > 1 ? blocks[0].widths[i] : across) + 2 * pad + title;
+    [level.w, level.h] = horizontal ? [long, wide] : [Math.max(wide, titles[i]), along];
+    level.shift = pad + title + (horizontal ? 0 : (level.w - wide) / 2); // a long title makes room
+    [level.entries, level.exits] = [new Map(), new Map()];
+  });
   for (const block of blocks) {
-    for (const layer of block.layers) {
-      layer.offset = block.v + (layer[0].port === "exit" ? stretch : 0);
-      for (const vertex of layer) {
-        vertex.u += block.u + pad + title + shift;
-        vertex.v += layer.offset;
+    for (const row of block.rows) {
+      const offset = block.v + (horizontal && row[0].last ? long - along : 0);
+      row.top += offset;
+      row.bottom += offset;
+      for (const vertex of row) {
+        vertex.u += block.u + vertex.level.shift;
+        if (vertex.item) vertex.item.channel = block.u + block.widths[0] + GAP.half / 2 + vertex.level.shift;
+        vertex.v += offset;
       }
     }
   }
-  level.entries = new Map();
-  level.exits = new Map();
-  const middle = (horizontal ? level.h : level.w) / 2;
-  for (const vertex of vertices) {
-    if (vertex.port) (vertex.port === "entry" ? level.entries : level.exits).set(vertex.source, vertex.u - middle);
-    else [vertex.item.x, vertex.item.y] = turned(vertex.u - vertex.w / 2, vertex.v);
+  for (const { port, source, item, level, row, u, v, w } of vertices) {
+    if (port) level[port].set(source, u - (horizontal ? level.h : level.w) / 2);
+    else Object.assign(item, { row, xy: turned(u - w / 2, v) });
   }
-  level.pieces = nets.flatMap((net) => route(net, level.nets.get(net.source), level));
+  for (const level of levels) level.pieces = [];
+  for (const net of nets) net.level.pieces.push(...route(net));
 }
 
 let horizontal = false;
 const turned = (u, v) => (horizontal ? [v, u] : [u, v]);
 
-/** Make vertices of a box's children and of the places where edges enter and leave it. */
-function levelGraph(level) {
-  const of = new Map();
-  const vertices = level.children.map((item) => {
-    const [w, h] = turned(item.w, item.h);
-    const vertex = { item, w, h, order: item.order };
-    of.set(item, vertex);
-    return vertex;
+/** Make vertices of the children of boxes, and of the places where edges enter and leave these. */
+function levelGraph(levels) {
+  const of = new Map(), vertices = [], nets = [];
+  const add = (level, more) => vertices[vertices.push({ level, w: 0, h: 0, ...more }) - 1];
+  const port = (level, port, source) => add(level, {
+    port, source, backward: level.backward, order: port === "entries" ? source.order - 1e9 : 1e9,
+    first: (port === "entries") !== level.backward, last: (port === "entries") === level.backward,
   });
-  const port = (kind, source) => {
-    const vertex = { port: kind, source, w: 0, h: 0, order: kind === "entry" ? source.order - 1e9 : 1e9 };
-    vertices.push(vertex);
-    return vertex;
-  };
-  const nets = [];
-  for (const [source, net] of level.nets) {
-    let inside = source;
-    while (inside && inside.parent !== level) inside = inside.parent;
-    const from = inside ? of.get(inside) : port("entry", source);
-    const fromShift = inside?.open ? inside.exits.get(source) : 0;
-    const ends = [...net.targets].map(([end, slot]) => ({
-      end, slot,
-      vertex: end === EXIT ? port("exit", source) : of.get(end),
-      shift: end.open ? end.entries.get(source) : 0,
-    }));
-    nets.push({ source, from, fromShift, ends, tracked: net.tracked, trunk: [from], leaving: [], direct: [] });
+  for (const level of levels) {
+    for (const item of level.children) {
+      const [w, h] = turned(item.w, item.h);
+      of.set(item, add(level, { item, w, h, backward: item.backward, order: item.order }));
+    }
+    for (const [source, net] of level.nets) {
+      let inside = source;
+      while (inside && inside.parent !== level) inside = inside.parent;
+      const from = inside ? of.get(inside) : port(level, "entries", source);
+      const fromShift = inside?.open ? inside.exits.get(source) : 0;
+      const ends = [...net.targets].map(([end, slot]) => ({
+        end, slot,
+        vertex: end === EXIT ? port(level, "exits", source) : of.get(end),
+        shift: end.open ? end.entries.get(source) : 0,
+      }));
+      nets.push({ net, level, from, fromShift, ends, trunk: [from], leaving: [], direct: [] });
+    }
   }
-  return { vertices, nets };
+  return { vertices, nets, wires: levels[0].wires.map((ends) => ends.map((item) => of.get(item))) };
 }
 
 /** Split into what hangs together. */
-function components(vertices, nets) {
+function components({ vertices, nets, wires }) {
   const leader = new Map(vertices.map((vertex) => [vertex, vertex]));
   const find = (vertex) => {
     while (leader.get(vertex) !== vertex) {
@@ -124,15 +162,18 @@ function components(vertices, nets) {
     }
     return vertex;
   };
-  for (const net of nets) for (const { vertex } of net.ends) leader.set(find(vertex), find(net.from));
-  const groups = new Map();
-  for (const vertex of vertices) {
+  for (const { from, ends } of nets) for (const { vertex } of ends) leader.set(find(vertex), find(from));
+  for (const [from, to] of wires) leader.set(find(to), find(from));
+  const parts = new Map();
+  const part = (vertex) => {
     const head = find(vertex);
-    if (!groups.has(head)) groups.set(head, []);
-    groups.get(head).push(vertex);
-  }
-  for (const net of nets) net.group = groups.get(find(net.from));
-  return [...groups.values()];
+    if (!parts.has(head)) parts.set(head, { vertices: [], nets: [], wires: [] });
+    return parts.get(head);
+  };
+  for (const vertex of vertices) part(vertex).vertices.push(vertex);
+  for (const net of nets) part(net.from).nets.push(net);
+  for (const ends of wires) part(ends[0]).wires.push(ends);
+  return [...parts.values()];
 }
 
 /** Put blocks side by side in rows, about as wide as high. */
@@ -150,26 +191,53 @@ function shelves(blocks) {
   return [across, v + row];
 }
 
-function layered(vertices, nets, level) {
-  rank(vertices, nets);
-  const layers = makeLayers(vertices, nets);
-  order(layers);
-  align(layers);
-  return measure(layers, level);
+/** Lay out what hangs together: in layers that the halves share, and each half for itself within them. */
+function layered({ vertices, nets, wires }, apart) {
+  const depth = rank(vertices, nets, wires);
+  const halves = [false, true].map((backward) => {
+    const own = vertices.filter((vertex) => vertex.backward === backward);
+    if (backward) for (const vertex of own) vertex.rank = depth - vertex.rank; // along the flow, as all that follows
+    const layers = makeLayers(own, nets.filter(({ from }) => from.backward === backward), depth);
+    order(layers);
+    align(layers);
+    return layers;
+  });
+  const [left, right] = halves.map((layers) => layers.flat());
+  const widths = [beginAt(left, 0), beginAt(right, 0)];
+  let w = Math.max(...widths);
+  if (!apart && left.length && right.length) w = beginAt(right, widths[0] + GAP.half);
+  const rows = halves[0].map((layer, i) => [...layer, ...halves[1][depth - i]]).filter((row) => row.length);
+  return { rows, widths, w, h: measure(rows) };
 }
 
-/** Rank by the longest path; what only feeds one place stands just before it. */
-function rank(vertices, nets) {
-  for (const vertex of vertices) [vertex.ins, vertex.outs, vertex.missing] = [[], [], 0];
-  for (const net of nets) {
-    for (const { vertex } of net.ends) {
-      net.from.outs.push(vertex);
-      vertex.ins.push(net.from);
-      vertex.missing++;
+/** Move vertices so that the first of them begins at u; return where the last ends. */
+function beginAt(vertices, u) {
+  let low = Infinity, high = -Infinity;
+  for (const vertex of vertices) {
+    low = Math.min(low, vertex.u - vertex.w / 2);
+    high = Math.max(high, vertex.u + vertex.w / 2);
+  }
+  for (const vertex of vertices) vertex.u += u - low;
+  return vertices.length ? high + u - low : 0;
+}
+
+/** Rank by the longest path; what only feeds one place stands just before it. Return the last rank. */
+function rank(vertices, nets, wires) {
+  for (const vertex of vertices) Object.assign(vertex, { above: [], below: [], missing: 0, place: undefined, fed: false });
+  const link = (a, b, length) => {
+    a.below.push({ vertex: b, length });
+    b.above.push({ vertex: a, length });
+    b.missing++;
+  };
+  for (const { from, ends } of nets) {
+    for (const { vertex } of ends) {
+      vertex.fed = true;
+      link(...(from.backward ? [vertex, from] : [from, vertex]), 1);
     }
   }
+  for (const [from, to] of wires) link(from, to, 0);
   const sorted = [], waiting = [...vertices].sort((a, b) => b.order - a.order), ready = [];
-  const entered = vertices.some((vertex) => vertex.port === "entry") ? 1 : 0;
+  const entered = vertices.some((vertex) => vertex.first) ? 1 : 0;
   const done = new Set();
   while (sorted.length < vertices.length) {
     if (!ready.length) {
@@ -182,39 +250,42 @@ function rank(vertices, nets) {
     const vertex = ready.pop();
     vertex.place = sorted.length;
     sorted.push(vertex);
-    const before = vertex.ins.filter((x) => x.place !== undefined && x !== vertex);
-    vertex.rank = vertex.port === "entry" ? 0 : Math.max(entered, ...before.map((x) => x.rank + 1));
-    vertex.light = vertex.port !== "entry" && before.every((x) => x.light) && (vertex.outs.length === 1 || !before.length);
-    for (const out of vertex.outs) {
+    const above = vertex.above.filter((it) => it.vertex.place !== undefined && it.vertex !== vertex);
+    vertex.rank = vertex.first ? 0 : Math.max(entered, ...above.map((it) => it.vertex.rank + it.length));
+    const flow = above.filter(({ length }) => length);
+    vertex.light = !vertex.first && flow.every((it) => it.vertex.light)
+      && (!flow.length || vertex.below.filter(({ length }) => length).length === 1);
+    for (const { vertex: out } of vertex.below) {
       if (--out.missing === 0 && !done.has(out)) {
         ready.push(out);
         done.add(out);
       }
     }
   }
-  const last = Math.max(...vertices.map((vertex) => vertex.rank + (vertex.port !== "exit" ? 1 : 0)));
-  for (const vertex of vertices) if (vertex.port === "exit") vertex.rank = last;
+  const last = Math.max(...vertices.map((vertex) => vertex.rank + (vertex.last ? 0 : 1)));
+  for (const vertex of vertices) if (vertex.last) vertex.rank = last;
   for (const vertex of sorted.reverse()) {
-    const after = vertex.outs.filter((out) => out.place > vertex.place);
-    if (vertex.light && after.length) vertex.rank = Math.min(...after.map((out) => out.rank)) - 1;
+    const below = vertex.below.filter((it) => it.vertex.place > vertex.place && !(vertex.backward && it.vertex.last));
+    if (vertex.light && below.some(({ length }) => length)) {
+      vertex.rank = Math.min(...below.map((it) => it.vertex.rank - it.length));
+    }
   }
+  return Math.max(...vertices.map((vertex) => vertex.rank));
 }
 
 /** Let each net pass the layers between its ends on a trunk of points that its branches share. */
-function makeLayers(vertices, nets) {
-  const layers = [];
+function makeLayers(vertices, nets, depth) {
+  const layers = Array.from({ length: depth + 1 }, () => []);
   const put = (vertex, rank) => {
-    while (layers.length <= rank) layers.push([]);
     layers[rank].push(vertex);
     [vertex.up, vertex.down] = [[], []];
-    vertex.layer = layers[rank];
   };
   vertices.forEach((vertex) => put(vertex, vertex.rank));
   const link = (net, k, b, end) => {
     const a = net.trunk[k];
     const it = { a, b, end, shiftA: k ? 0 : net.fromShift, shiftB: end ? end.shift : 0, slot: end ? end.slot : 0 };
     const weight = a.dummy && b.dummy ? 8 : a.dummy || b.dummy ? 2 : 4;
-    it.weight = net.from.ins.length || net.from.port ? weight * (net.tracked ? 2 : 1) : 1e-4 * weight;
+    it.weight = net.from.fed || net.from.port ? weight * (net.net.tracked ? 2 : 1) : 1e-4 * weight;
     a.down.push(it);
     b.up.push(it);
     (net.leaving[k] ??= []).push(it);
@@ -234,7 +305,7 @@ function makeLayers(vertices, nets) {
         continue;
       }
       while (net.trunk.length < span) {
-        const dummy = { dummy: true, w: 0, h: 0, order: net.from.order + 0.5 };
+        const dummy = { dummy: true, level: net.level, backward: net.from.backward, w: 0, h: 0, order: net.from.order + 0.5 };
         put(dummy, net.from.rank + net.trunk.length);
         link(net, net.trunk.length - 1, dummy, null);
         net.trunk.push(dummy);
@@ -242,7 +313,7 @@ function makeLayers(vertices, nets) {
       link(net, span - 1, end.vertex, end);
     }
   }
-  return layers.filter((layer) => layer.length);
+  return layers;
 }
 
 /** Order each layer by barycentres, up and down, and keep the order with the fewest crossings. */
@@ -358,63 +429,62 @@ function settle(layer, wanted) {
   }
 }
 
-/** Set v from the heights of the layers, with more room where edges go far across. */
-function measure(layers, level) {
-  const head = level.parent && !horizontal ? TITLE_ROOM : 0;
-  const entered = layers[0][0].port === "entry", left = layers.at(-1)[0].port === "exit";
-  let v = level.parent && !entered ? head + 10 : 0;
-  let low = Infinity, high = -Infinity;
-  layers.forEach((layer, i) => {
-    const gap = i === 1 && entered ? head + 10 : i === layers.length - 1 && left ? 14 : GAP.layer;
-    const far = Math.max(0, ...layer.flatMap(({ up }) => up.map(({ a, b, shiftA, shiftB }) => Math.abs(a.u + shiftA - b.u - shiftB))));
+/** Set v from the heights of the rows, with more room where edges go far across; return the height of all. */
+function measure(rows) {
+  const inside = rows[0][0].level.parent, [entered, left] = [rows[0][0].first, rows.at(-1)[0].last];
+  const head = inside && !horizontal ? TITLE_ROOM : 0;
+  let v = inside && !entered ? head + 10 : 0;
+  rows.forEach((row, i) => {
+    const gap = i === 1 && entered ? head + 10 : i === rows.length - 1 && left ? 14 : GAP.layer;
+    const links = row.flatMap(({ backward, up, down }) => (backward ? down : up));
+    const far = Math.max(0, ...links.map(({ a, b, shiftA, shiftB }) => Math.abs(a.u + shiftA - b.u - shiftB)));
     if (i) v += gap + Math.min(far / 12, 50);
-    const height = Math.max(...layer.map((vertex) => vertex.h));
-    for (const vertex of layer) {
-      const leaf = !vertex.up.length;
-      vertex.v = v + (vertex.dummy ? 0 : leaf ? height - vertex.h : (height - vertex.h) / 2);
+    const height = Math.max(...row.map((vertex) => vertex.h));
+    for (const vertex of row) {
+      const spare = height - vertex.h, leaf = !vertex.up.length;
+      vertex.v = v + (vertex.dummy ? 0 : !leaf ? spare / 2 : vertex.backward ? 0 : spare);
       if (vertex.dummy) vertex.h = height;
-      low = Math.min(low, vertex.u - vertex.w / 2);
-      high = Math.max(high, vertex.u + vertex.w / 2);
+      vertex.row = row;
     }
-    [layer.top, layer.bottom] = [v, v + height];
+    [row.top, row.bottom] = [v, v + height];
     v += height;
   });
-  for (const vertex of layers.flat()) vertex.u -= low;
-  return { layers, w: high - low, h: v + (level.parent && !left ? 14 : 0) };
+  return v + (inside && !left ? 14 : 0);
 }
 
 /** Return the pieces of a net: paths between its branchings, each with the piece that leads to it. */
-function route(net, owner, level) {
+function route({ net, level, from, fromShift, trunk, leaving, direct }) {
   const pieces = [];
+  // Along the flow, all begins at its start and ends at its stop, also where that leads up.
+  const way = from.backward ? -1 : 1, at = (u, v) => turned(u, way * v);
+  const ends = (top, bottom) => (from.backward ? { start: -bottom, stop: -top } : { start: top, stop: bottom });
+  const body = ({ v, h }) => ends(v, v + h), layer = ({ row }) => ends(row.top, row.bottom);
   const begin = (parent, vertex, shift) => {
-    const piece = { parent, path: [], level, tracked: net.tracked };
-    if (!parent) owner.starts.push(piece);
+    const piece = { parent, path: [], level, kind: from.backward ? "backward" : net.tracked ? "tracked" : "" };
+    if (!parent) net.starts.push(piece);
     pieces.push(piece);
-    const u = vertex.u + shift;
-    const layer = vertex.layer;
-    piece.at = u;
-    piece.path.push("M", ...turned(u, vertex.v + vertex.h), "L", ...turned(u, layer.bottom + layer.offset));
-    piece.v = layer.bottom + layer.offset;
+    [piece.at, piece.v] = [vertex.u + shift, layer(vertex).stop];
+    piece.path.push("M", ...at(piece.at, body(vertex).stop), "L", ...at(piece.at, piece.v));
     return piece;
   };
   const extend = (piece, vertex, shift, end) => {
     const u = vertex.u + shift + (end && !end.shift && !vertex.port ? arrival(piece.at - vertex.u, vertex.w) : 0);
-    const top = vertex.layer.top + vertex.layer.offset, middle = (piece.v + top) / 2;
-    piece.path.push("C", ...turned(piece.at, middle), ...turned(u, middle), ...turned(u, top));
-    const stop = end ? vertex.v : vertex.v + vertex.h;
-    piece.path.push("L", ...turned(u, stop));
+    const top = layer(vertex).start, middle = (piece.v + top) / 2;
+    piece.path.push("C", ...at(piece.at, middle), ...at(u, middle), ...at(u, top));
+    const stop = end ? body(vertex).start : body(vertex).stop;
+    piece.path.push("L", ...at(u, stop));
     [piece.at, piece.v] = [u, stop];
     if (!end) return;
-    owner.ends.set(end.end, piece);
+    net.ends.set(end.end, piece);
     if (!vertex.port && !end.end.open) {
-      piece.path.push("M", ...turned(u - 3.5, stop - 6), "L", ...turned(u, stop - 0.5), "L", ...turned(u + 3.5, stop - 6));
-      piece.tip = turned(u, stop);
+      piece.path.push("M", ...at(u - 3.5, stop - 6), "L", ...at(u, stop - 0.5), "L", ...at(u + 3.5, stop - 6));
+      piece.tip = at(u, stop);
     }
   };
   let stem = null;
-  net.trunk.forEach((vertex, k) => {
-    const branches = net.leaving[k] ?? [];
-    const shift = k ? 0 : net.fromShift;
+  trunk.forEach((vertex, k) => {
+    const branches = leaving[k] ?? [];
+    const shift = k ? 0 : fromShift;
     const alone = branches.length === 1 && stem;
     let next = null;
     for (const link of branches) {
@@ -424,8 +494,37 @@ function route(net, owner, level) {
     }
     stem = next;
   });
-  for (const end of net.direct) extend(begin(null, net.from, net.fromShift), end.vertex, end.shift, end);
+  for (const end of direct) extend(begin(null, from, fromShift), end.vertex, end.shift, end);
   return pieces;
+}
+
+/** Make a piece of each wire: below the row of its source to between the halves, and below the row of its target. */
+function routeWires(wires, root) {
+  const used = new Map(), from = new Map(), into = new Map();
+  const below = ({ parent, row }) => {
+    const track = used.get(row) ?? 0;
+    used.set(row, track + 1);
+    return turned(parent.left, parent.top)[1] + row.bottom + 9 + 4 * (track % 4);
+  };
+  const bottom = (item, part) => {
+    const [u, v] = turned(item.left, item.top), [w, h] = turned(item.w, item.h);
+    return [u + w * part, v + h];
+  };
+  for (const edge of wires) {
+    const { source, target, sides: [{ parent: level, channel }] } = edge;
+    if (!from.has(source)) from.set(source, below(source));
+    into.set(target, (into.get(target) ?? 0) + 1);
+    const [u1, v1] = bottom(source, 0.75), [u2, v2] = bottom(target, Math.min(0.12 * into.get(target), 0.45));
+    const y1 = from.get(source), y2 = source.row === target.row ? y1 : below(target);
+    const middle = Math.max(turned(level.left, level.top)[0] + channel, u1 + 50);
+    const turns = [
+      "M", [u1, v1], "L", [u1, y1 - 6], "Q", [u1, y1], [u1 + 6, y1], "L", [middle - 30, y1],
+      "C", [middle, y1], [middle, y2], [middle + 30, y2],
+      "L", [u2 - 6, y2], "Q", [u2, y2], [u2, y2 - 6], "L", [u2, v2], "M", [u2 - 3.5, v2 + 6], "L", [u2, v2 + 0.5], "L", [u2 + 3.5, v2 + 6],
+    ];
+    const path = turns.flatMap((part) => (typeof part === "string" ? part : turned(...part)));
+    edge.piece = { parent: null, path, level: root, kind: "wire", tip: turned(u2, v2) };
+  }
 }
 
 /** Let what comes from the left arrive a little left of the middle, so that arrows can be told apart. */
