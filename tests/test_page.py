@@ -519,6 +519,26 @@ def test_boxes_of_gradients_fold_and_unfold(browser: Browser) -> None:
     assert len(browser.items()) == total
 
 
+def test_repeated_modules_unfold_beside_their_gradients(
+    browser: Browser, generator: np.random.Generator
+) -> None:
+    model = Sequential(*(Block(3, generator) for _ in range(6)))
+    data = data_of(model(np.ones((2, 3))).sum(), backward=True)
+    browser.open(data)
+    repeated = [key for key, title in browser.items().items() if "×" in title]
+    assert len(repeated) == 2
+    browser.click_item(repeated[0])
+    assert repeated[0] not in browser.items()
+    browser.click("#unfold")
+    assert browser.overlaps() == []
+    pairs = [(box["of"], b) for b, box in enumerate(data["boxes"]) if box["of"] is not None]
+    assert len(pairs) > 12
+    for module, gradients in pairs:
+        assert browser.place(f"b{module}")[1] == pytest.approx(browser.place(f"b{gradients}")[1], abs=1)
+    browser.click("#fold")
+    assert not {key for key in browser.items() if key in repeated}  # in what is folded
+
+
 def test_selecting_a_gradient_lights_the_way_it_goes(browser: Browser) -> None:
     data = halves()
     browser.open(data)

@@ -95,6 +95,9 @@ nodes.forEach((node, n) => {
   for (let b = node.box; b !== null; b = boxes[b].parent) contents[b].push(n);
 });
 
+/** Unfolded, repeated modules have no frame beside their gradients, of which other ones may be repeated. */
+const dissolves = (b) => boxes[b].kind === "repeat" && !folded[b] && backward.includes(true) && contents[b].every((n) => nodes[n].box !== b);
+
 /** Return what is to be seen: items (nodes, folded boxes, open boxes with children) and merged edges. */
 function visibleGraph() {
   const items = [];
@@ -108,7 +111,7 @@ function visibleGraph() {
   const boxItems = [];
   boxes.forEach((box, b) => {
     const parent = box.parent === null ? root : boxItems[box.parent];
-    if (parent.folded) boxItems[b] = parent; // which stands for all that is in it
+    if (parent.folded || dissolves(b)) boxItems[b] = parent; // which stands for all that is in it, or around it
     else if (contents[b].length) {
       const shown = { folded: folded[b], open: !folded[b], backward: contents[b].every((n) => backward[n]) };
       const item = boxItems[b] = add(`b${b}`, parent, { box: b, node: null, order: contents[b][0], ...shown });
@@ -163,7 +166,7 @@ const kindOf = (b) => (boxes[b].kind === "module" ? "module" : "box");
 function dress(item) {
   if (item.node === null) {
     const { parameters } = boxes[item.box];
-    item.title = `▸ ${shortened(boxName(item.box), 40)}`;
+    item.title = `▸ ${shortened(boxName(item.box), 60)}`;
     item.small = [...opsIn(item.box), ...(parameters ? [`${count(parameters)} parameters`] : [])];
     item.cells = [];
   } else {
@@ -683,13 +686,12 @@ function toggle(b) {
   const key = `b${b}`, before = scene.byKey.get(key);
   view.fitted = false;
   folded[b] = !folded[b];
-  here = key;
   draw();
-  const after = scene.byKey.get(key);
+  const after = standing({ node: null, box: b });
   view.x += (before.left - after.left) * view.k;
   view.y += (before.top - after.top) * view.k;
   place();
-  after.drawn.focus({ preventScroll: true });
+  focusOn(after, false);
 }
 
 function foldAll(value) {
