@@ -127,8 +127,11 @@ def test_boxes() -> None:
         ("module", False),
         ("repeat", True),
     ]
-    assert data["boxes"][0]["parameters"] == 56
-    assert [box["parent"] for box in data["boxes"] if box["label"].startswith("layers.0 to")] == [1]
+    assert [box["parameters"] for box in data["boxes"][:3]] == [56, 48, 12]
+    assert [(box["label"], box["parent"]) for box in data["boxes"][1:3]] == [
+        ("layers.0 to layers.3  Sequential × 4", 0),
+        ("layers.0  Sequential", 1),
+    ]
     assert len([node for node in data["nodes"] if node["op"] == "linear"]) == 5
     folded = data_of(model, Tensor(np.ones((5, 3), np.float32)), depth=0)
     assert folded["boxes"][0]["folded"]
