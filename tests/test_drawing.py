@@ -835,7 +835,8 @@ def test_the_half_of_the_gradients_is_what_create_graph_records(f: Any) -> None:
     y = f(x)
     seed = variable(1.0)
     y.backward(seed, create_graph=True)
-    assert shown == recorded_ops([x.grad], y.order + 1)
+    # The engine gives gradients memory of their own, which is nothing to see.
+    assert shown == [name for name in recorded_ops([x.grad], y.order + 1) if name != "copy"]
 
 
 def gradients_by_title(drawn: Drawn) -> dict[str, str]:
@@ -909,7 +910,7 @@ def test_drawing_the_gradients_changes_nothing(generator: np.random.Generator) -
 def test_gradients_of_gradients() -> None:
     x = variable(2.0, "x")
     drawn = read(draw_graph(grad(lambda x: x**3)(x), backward=True))
-    assert gradients_by_title(drawn)["x"] == "12"
+    assert gradients_by_title(drawn)["variable, x"] == "12"
 
 
 @needs_dot

@@ -315,3 +315,12 @@ def test_measuring_gives_no_warnings() -> None:
     with np.errstate(all="ignore"):
         y = np.log(variable([0.0, -1.0]))
     assert seconds(y) is not None
+
+
+def test_gradients_that_pass_an_op_unchanged_are_no_copies() -> None:
+    a, b = variable([1.0, 2.0], "a"), variable([3.0, 4.0], "b")
+    way = walk([np.sum(np.exp(a) + b)], record=True)
+    ops = {gradient.op.name for gradient in way.gradients.values() if gradient.op is not None}
+    assert "copy" not in ops
+    (added,) = [step for step in way.steps if step.node.op.name == "add"]  # type: ignore[union-attr]
+    assert added.leaving[b] is added.arriving

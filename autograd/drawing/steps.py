@@ -55,6 +55,8 @@ def walk(outputs: list[Tensor], record: bool = False) -> Steps:
         if node in gradients and node.op is not None:
             begin = next_order()
             leaving = _leaving(node, gradients[node], record)
+            if record:
+                leaving = {x: _without_copy(gradient) for x, gradient in leaving.items()}
             for x, gradient in leaving.items():
                 gradients[x] = recorded(np.add, gradients[x], gradient) if x in gradients else gradient
             steps.append(Step(node, gradients[node], leaving, begin, next_order()))
@@ -77,6 +79,11 @@ def ancestors(outputs: list[Tensor]) -> list[Tensor]:
                 found[x] = None
                 stack.append(x)
     return sorted(found, key=lambda tensor: tensor.order)
+
+
+def _without_copy(gradient: Tensor) -> Tensor:
+    """Return what a gradient is a copy of: it has memory of its own, which is nothing to see in a picture."""
+    return gradient.inputs[0] if gradient.op is not None and gradient.op.name == "copy" else gradient
 
 
 def _path(node: Tensor) -> Path:
