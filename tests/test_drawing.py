@@ -756,6 +756,19 @@ def test_color_by_value() -> None:
     assert [drawn.fills[f"n{i}"] for i in range(3)] == [SCALE[0], SCALE[2], SCALE[4]]
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_color_by_value_paints_what_is_not_finite_like_the_largest(odd: float) -> None:
+    drawn = colored("value", variable([odd, 1.0], "x") * variable([1.0, 1.0], "one") * np.array([1.0, 5.0]))
+    assert drawn.fills[drawn.node("x")] == SCALE[-1]
+    assert drawn.fills[drawn.node("one")] == SCALE[0]
+
+
+def test_colors_of_the_whole_range_of_numbers() -> None:
+    x = variable([1e-300], "x")
+    drawn = colored("value", x * 1e300 * 1e300)
+    assert [drawn.fills[f"n{i}"] for i in range(3)] == [SCALE[0], SCALE[2], SCALE[4]]
+
+
 def test_color_by_memory() -> None:
     x = variable(np.ones(10), "x")
     drawn = colored("memory", np.sum(np.add(x, np.ones((1000, 1)))))

@@ -190,7 +190,8 @@ class View:
             amount = amounts[item]
             shape.fill = SCALE[0]
             if amount and low < high:
-                place = log(min(amount, high) / low) / log(high / low)
+                reached = amount if amount < high else high  # as of NaN
+                place = (log(reached) - log(low)) / (log(high) - log(low))
                 shape.fill = SCALE[round(place * (len(SCALE) - 1))]
             shape.lines = [
                 [(text, TEXT if color in (QUIET, GRADIENT) else color) for text, color in line]
