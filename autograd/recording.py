@@ -148,8 +148,8 @@ def callback(function: Callable[..., None], *arrays: Any) -> None:
         function(*arrays)
 
 
-# The calls of modules: first and last creation number, class name, reference to the module.
-calls: deque[tuple[int, int, str, Any]] = deque(maxlen=10_000)
+# The calls of modules: first and last creation number, class name, reference to the module, thread.
+calls: deque[tuple[int, int, str, Any, int]] = deque(maxlen=10_000)
 
 
 def record_call(owner: object, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
@@ -164,4 +164,4 @@ def record_call(owner: object, function: Callable[..., Any], inputs: tuple[Any, 
     try:
         return function(*inputs)
     finally:
-        calls.append((first, next_order(), type(owner).__name__, ref(owner)))
+        calls.append((first, next_order(), type(owner).__name__, ref(owner), get_ident()))

@@ -616,6 +616,28 @@ def test_drawing_while_another_thread_computes() -> None:
         sys.setswitchinterval(interval)
 
 
+class Waiting(Module):
+    def __init__(self) -> None:
+        self.entered, self.finished = threading.Event(), threading.Event()
+
+    def forward(self, x: Any) -> Any:
+        self.entered.set()
+        self.finished.wait(10)
+        return x
+
+
+def test_ops_are_not_in_the_calls_of_another_thread() -> None:
+    slow = Waiting()
+    thread = threading.Thread(target=slow, args=(1.0,))
+    thread.start()
+    slow.entered.wait(10)
+    model = Sequential(Tanh(), Tanh())
+    y = model(variable(1.0)) * 2
+    slow.finished.set()
+    thread.join()
+    assert draw(y).all_boxes == [("Sequential",)]
+
+
 # --------------------------------------------------------------------------------------- graph shapes
 
 

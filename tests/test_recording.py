@@ -278,8 +278,8 @@ def test_calls_hold_the_orders_of_their_ops(calls: Any, w: Tensor) -> None:
     c = record_call(outer, outer_function, (w,))
     d = c * 2
     a, b = results
-    (first, last, kind, owner), (outer_first, outer_last, _, outer_owner) = calls
-    assert kind == "Owner" and owner() is inner and outer_owner() is outer
+    (first, last, kind, owner, thread), (outer_first, outer_last, _, outer_owner, _) = calls
+    assert kind == "Owner" and owner() is inner and outer_owner() is outer and thread == threading.get_ident()
     assert outer_first < a.order < first < b.order < last < c.order < outer_last < d.order
 
 

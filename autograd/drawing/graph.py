@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -193,11 +194,10 @@ def _place_ops(nodes: list[Node], root: Box) -> None:
     ops = [node for node in nodes if node.is_op and not node.is_gradient]
     orders = [node.tensor.order for node in ops]  # type: ignore[union-attr]
     since, until = (orders[0], orders[-1]) if orders else (0, 0)
-    made = [
-        Box("module", first, last, title, owner())
-        for first, last, title, owner in calls.copy()
-        if last > since and first < until
-    ]
+    during = [call for call in calls.copy() if call[1] > since and call[0] < until]
+    # Ops do not know their thread: what others called meanwhile would take this one's ops for its own.
+    here = [call for call in during if call[4] == get_ident()]
+    made = [Box("module", first, last, title, owner()) for first, last, title, owner, _ in here or during]
     made.sort(key=lambda box: box.first)
     upcoming = iter([*made, None])
     following = next(upcoming)
