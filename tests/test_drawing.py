@@ -534,6 +534,22 @@ def test_functional_call_keeps_the_names_of_modules(generator: np.random.Generat
     assert drawn.all_boxes[1][1] == "layers.0  Linear  16 parameters"
 
 
+class Scaled(Module):
+    def __init__(self) -> None:
+        self.scale = variable(2.0)
+        self.shifts = [variable(1.0), variable(3.0, "own")]
+
+    def forward(self, x: Any) -> Any:
+        return x * self.scale + self.shifts[0] + self.shifts[1]
+
+
+def test_parameters_without_a_name_have_that_of_the_attribute() -> None:
+    model = Scaled()
+    drawn = draw(model(Tensor(1.0)))
+    assert {"scale", "shifts.0", "own"} <= set(drawn.titles())
+    assert "given" in draw(model(Tensor(1.0)), names={"given": model.scale}).titles()
+
+
 class Nested(Module):
     def __init__(self, generator: np.random.Generator) -> None:
         self.blocks = [[linear_tanh(generator)]]

@@ -37,6 +37,7 @@ def title_of(node: Node, names: dict[Tensor, str]) -> str:
         return "constant"
     name = names.get(tensor) or tensor.name
     if tensor.op is None:
+        name = name or (node.box.name_of(tensor) if node.box is not None else "")
         return name or ("tensor" if tensor.requires_grad else "data")
     call: str = tensor.op.name
     if any(is_number(x) for x in tensor.inputs):
