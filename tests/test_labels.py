@@ -297,3 +297,21 @@ def test_parameter_counts_are_those_of_the_module_or_of_what_is_used() -> None:
         "Sequential  8 parameters",
         "Linear  8 parameters",
     ]
+
+
+def test_of_modules_that_are_gone_parameters_used_elsewhere_are_not_left_out_of_a_count() -> None:
+    layer = Linear(3, 3, generator=np.random.default_rng(0))
+    weight = layer.weight
+    y = Sequential(layer, Linear(3, 3, generator=np.random.default_rng(0)))(np.ones((1, 3))) @ weight
+    del layer
+    assert [names[-1] for names in read(draw_graph(y)).all_boxes] == [
+        "Sequential",
+        "Linear",
+        "Linear  12 parameters",
+    ]
+
+
+def test_one_op_is_not_several() -> None:
+    model = Linear(3, 3, generator=np.random.default_rng(0))
+    (tooltip,) = read(draw_graph(model, np.ones((1, 3)))).box_tooltips.values()
+    assert "1 op" in tooltip.split("\n")

@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Line
 from autograd.drawing.folding import full_path
-from autograd.drawing.graph import Box, Node, is_number
+from autograd.drawing.graph import Box, Node, is_number, ops_in
 from autograd.drawing.rules import rules_of
 from autograd.primitives import describe
 from autograd.tensor import Tensor
@@ -134,8 +134,16 @@ def parameter_count(box: Box) -> int:
     parameters = getattr(box.owner, "parameters", None)
     if callable(parameters):
         return sum(parameter.size for parameter in parameters())
-    leaves = {node.tensor for node in box.within() if node.tensor is not None and not node.is_op}
-    return sum(leaf.size for leaf in leaves if leaf.requires_grad)
+    leaves = {node for node in box.within() if not node.is_op}
+    if box.kind == "module" and not leaves.issuperset(
+        x for op in ops_in([box]) for x in op.inputs if _learns(x)
+    ):
+        return 0  # some are outside, where they are used as well, and nothing says whose they are
+    return sum(leaf.value.size for leaf in leaves if _learns(leaf))
+
+
+def _learns(node: Node) -> bool:
+    return node.tensor is not None and not node.is_op and node.tensor.requires_grad
 
 
 def tooltip_of(node: Node, title: str) -> str:
@@ -160,7 +168,10 @@ def box_tooltip(box: Box) -> str:
     nodes = list(box.within())
     ops = [node for node in nodes if node.is_op]
     path = full_path(box) if box.kind == "module" else ""
-    lines = [f"{path}: {box_title(box)}" if path else box_title(box), f"{len(ops):,} ops"]
+    lines = [
+        f"{path}: {box_title(box)}" if path else box_title(box),
+        f"{len(ops):,} op{'s' * (len(ops) != 1)}",
+    ]
     if box.kind == "module" and (count := parameter_count(box)):
         lines.append(f"{count:,} parameters")
     lines.append(f"results: {size(sum(map(nbytes, ops)))}")
