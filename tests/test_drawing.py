@@ -750,10 +750,15 @@ def test_names(generator: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize(
-    "names, what", [({"x": np.ones(3)}, "'x' to ndarray"), ({"x": [1.0]}, "'x' to list")]
+    "names, what",
+    [
+        ({"x": np.ones(3)}, "and 'x' to ndarray"),
+        ({"x": [1.0]}, "and 'x' to list"),
+        ([("x", variable(1.0))], "as a dict, and is list"),
+    ],
 )
 def test_names_are_of_tensors(names: Any, what: str) -> None:
-    with pytest.raises(TypeError, match=rf"maps names to Tensors, and {what}"):
+    with pytest.raises(TypeError, match=rf"maps names to Tensors, {what}"):
         draw_graph(variable(1.0), names=names)
 
 

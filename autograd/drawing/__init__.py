@@ -106,6 +106,10 @@ def _check(option: str, given: Any, known: tuple[str, ...]) -> None:
 
 
 def _named(names: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    if not isinstance(names, Mapping):
+        raise TypeError(
+            f"names of draw_graph maps names to Tensors, as a dict, and is {type(names).__name__}"
+        )
     for name, tensor in names.items():
         if type(tensor) is not Tensor:
             raise TypeError(
