@@ -827,6 +827,52 @@ def test_values_that_are_no_numbers_are_written(browser: Browser) -> None:
     assert "Total so far: nan + nan = nan" in browser.text("#details")
 
 
+def test_a_number_that_is_not_finite_shows_beside_those_that_are(browser: Browser) -> None:
+    graph = Graph()
+    graph.node("x", value=[["nan", 3], [4, "inf"]], grad=[["nan", 1], [1, 1]])
+    browser.open(graph.data | {"outputs": [0]})
+    text = browser.run("document.querySelector('[data-key=n0]').textContent")
+    assert "rms 3.536, 2 not finite" in text
+    assert "grad rms 1, 1 not finite" in text
+
+
+def test_an_op_that_failed_says_why_where_it_stands(browser: Browser) -> None:
+    graph = Graph()
+    error = "matmul: shapes (3,4) and (3,2) " + "are not aligned " * 40
+    x = graph.node("x")
+    graph.node("matmul", x, kind="failed", value=None, error=error)
+    graph.data["nodes"][1]["value"] = None
+    browser.open(graph.data | {"outputs": [1]})
+    lines = browser.run("[...document.querySelectorAll('[data-key=n1] text.small')].map(t => t.textContent)")
+    assert len(lines) == 6
+    assert lines[0].startswith("matmul: shapes (3,4) and")
+    assert lines[-1].endswith(" …")
+    assert all(len(line) <= 44 for line in lines)
+    assert browser.overlaps() == []
+
+
+def test_rules_of_complex_numbers_tell_of_the_conjugates(browser: Browser) -> None:
+    z = Tensor(np.array([1 + 2j]), requires_grad=True, name="z")
+    browser.open(data_of(np.sum(np.abs(np.exp(z)) ** 2)))
+    browser.press(RIGHT)
+    assert "conjugate" not in browser.text("#details")
+    browser.press(END)
+    assert "g: the conjugate of the gradient arriving" in browser.text("#details")
+
+
+def test_a_large_graph_opens_at_its_inputs_though_gradients_have_older_leaves(browser: Browser) -> None:
+    graph = Graph()
+    data = graph.node("data", kind="gradient", op=None)
+    x = graph.node("x")
+    loss = graph.chain(x, 60)
+    g = graph.node("seed", kind="gradient", op=None)
+    for _ in range(60):
+        g = graph.node("multiply", g, data, kind="gradient")
+    browser.open(graph.data | {"outputs": [loss]})
+    _, top, _, bottom = browser.place(f"n{x}")
+    assert 0 < top < bottom < 300
+
+
 def test_an_empty_graph_says_so(browser: Browser) -> None:
     browser.open(Graph().data)
     browser.press(RIGHT, LEFT, HOME, "0")

@@ -132,6 +132,8 @@ def _folded_data(graph: Graph, names: dict[Tensor, str], direction: str, caption
 def _walked(graph: Graph) -> tuple[Steps, str]:
     """Go back through the graph; say why not, if that cannot be."""
     outputs = [node.tensor for node in graph.outputs if node.tensor is not None and not node.error]
+    if len(outputs) < len(graph.outputs):
+        return Steps([], {}, 0), "The op in red has failed, so there is no way back."
     if not any(output.requires_grad for output in outputs):
         return Steps([], {}, 0), "No output requires gradients, so there is no way back."
     try:

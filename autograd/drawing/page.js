@@ -37,6 +37,17 @@ function shortened(text, limit) {
   return letters.length <= limit ? letters.join("") : letters.slice(0, limit - 1).join("") + "…";
 }
 
+/** Break a message into lines, of which there are not more than `most`. */
+function wrapped(text, width, most) {
+  const lines = [];
+  for (const word of plain(text).split(" ").filter(Boolean)) {
+    if (lines.length && lines.at(-1).length + word.length < width) lines.push(`${lines.pop()} ${word}`);
+    else lines.push(word);
+  }
+  const shown = lines.slice(0, most).map((line) => shortened(line, width));
+  return lines.length > most ? [...shown.slice(0, -1), `${shortened(shown.at(-1), width - 2)} …`] : shown;
+}
+
 /** An array in a few characters: its numbers, the range of integers, the root mean square of floats. */
 function size(array) {
   const { dtype, values, min, max, rms } = array, isInteger = /^u?int/.test(dtype);
@@ -44,7 +55,7 @@ function size(array) {
   if (isNumber(array)) return word(single(array));
   if (array.shape.length === 1 && array.shape[0] && array.shape[0] <= 3) return `[${values.map(word).join(", ")}]`;
   if (rms === null) return array.bad ? "not finite" : "";
-  return dtype === "bool" ? "" : isInteger ? `${min} to ${max}` : `rms ${number(rms)}`;
+  return dtype === "bool" ? "" : isInteger ? `${min} to ${max}` : `rms ${number(rms)}${array.bad ? `, ${count(array.bad)} not finite` : ""}`;
 }
 
 function bytes(amount) {
@@ -170,9 +181,9 @@ function dress(item) {
     item.small = [...opsIn(item.box), ...(parameters ? [`${count(parameters)} parameters`] : [])];
     item.cells = [];
   } else {
-    const { title, lines, value } = nodes[item.node], grad = gradients[item.node];
+    const { title, lines, value, error } = nodes[item.node], grad = gradients[item.node];
     item.title = shortened(title, 36) || "unnamed";
-    item.small = lines.map((line) => shortened(line, 44));
+    item.small = [...lines.map((line) => shortened(line, 44)), ...wrapped(error ?? "", 44, 6)];
     const array = arrays[value];
     if (array && !(isNumber(array) && array.dtype === "float64")) item.small.push(`${array.shape.length ? shape(array) : ""} ${array.dtype}`);
     item.cells = [];
@@ -336,7 +347,7 @@ function arrived(until) {
     for (const [to, number] of leaving) {
       const before = totals.get(to), array = arrays[number];
       const values = before ? added(before.values, array.values) : array.values;
-      const text = !before ? size(array) : values === null ? "so far" : size({ ...array, values, rms: rms(values) });
+      const text = !before ? size(array) : values === null ? "so far" : size({ ...array, values, rms: rms(values), bad: 0 });
       totals.set(to, { array, values, parts: (before?.parts ?? 0) + 1, text });
     }
   }
@@ -423,7 +434,7 @@ function nodeDetails(n) {
   if (node.error) parts.splice(1, 0, paragraph(node.error, "error"));
   if (value) parts.push(title("h3", "Value"), ...arrayDetails(value));
   if (grad) parts.push(title("h3", "Gradient"), ...arrayDetails(grad));
-  if (node.rule.length) parts.push(title("h3", "Rule"), ruleList(node.rule), paragraph("g: the gradient arriving, y: the result", "quiet"));
+  if (node.rule.length) parts.push(title("h3", "Rule"), ruleList(node.rule), letters([value, ...node.inputs.map((x) => arrays[nodes[x].value])]));
   parts.push(...linkList("Inputs", node.inputs), ...linkList("Used by", consumers[n]));
   return parts;
 }
@@ -438,6 +449,13 @@ function ruleList(rule) {
   const list = element("dl");
   for (const [input, text] of rule) list.append(element("dt", {}, input), element("dd", {}, element("code", {}, text)));
   return list;
+}
+
+/** Say what the letters of a rule mean; the gradients of complex numbers, as one sees them, are conjugated. */
+function letters(involved) {
+  const complex = involved.some((array) => array?.dtype.startsWith("complex"));
+  return paragraph(complex ? "g: the conjugate of the gradient arriving, y: the op's result; what leaves is the conjugate of what the rule gives"
+    : "g: the gradient arriving, y: the op's result", "quiet");
 }
 
 function linkList(heading, numbers) {
@@ -563,7 +581,7 @@ function stepDetails(number) {
     before.set(to, merged(before.get(to), arrays[leaving]));
   });
   if (node.rule.length !== it.leaving.length && node.rule.length) parts.push(title("h3", "Rule"), ruleList(node.rule));
-  if (node.rule.length) parts.push(paragraph("g: the gradient arriving, y: the op's result", "quiet"));
+  if (node.rule.length) parts.push(letters([array, ...it.leaving.map(([, leaving]) => arrays[leaving])]));
   return parts.filter(Boolean);
 }
 
@@ -634,7 +652,7 @@ function fit(least = 0) {
   const box = onScreen(), { w, h } = scene.root, margin = 24;
   if (!w || !h) return;
   const k = Math.max(least, Math.min(1.25, (box.width - 2 * margin) / w, (box.height - 2 * margin) / h));
-  const beginning = scene.items.find((item) => item.node !== null) ?? scene.items[0];
+  const beginning = scene.items.find((item) => item.node !== null && !item.backward) ?? scene.items[0];
   const start = (room, length, at) => (length * k <= room - 2 * margin + 1 ? (room - length * k) / 2
     : Math.max(room - length * k - margin, Math.min(margin, room / 2 - at * k)));
   Object.assign(view, {
