@@ -164,6 +164,19 @@ def test_errors() -> None:
     assert "not aligned" in failed["error"]
     assert failed["value"] is None and failed["bytes"] is None
     assert data["steps"] == []
+    assert data["no_steps"] == "The op in red has failed, so there is no way back."
+
+
+def test_a_graph_that_was_freed_after_it_was_drawn_still_makes_a_page() -> None:
+    x = variable([1.0, 2.0], "x")
+    loss = np.sum(np.sin(x) * 2)
+    picture = draw_graph(loss)
+    loss.backward()
+    data = picture.page_data()
+    assert [node["title"] for node in data["nodes"]] == ["x", "sin", "multiply", "sum"]
+    assert values(data, node(data, "x")["grad"]) == pytest.approx((2 * np.cos(x.data)).tolist(), 1e-5)
+    assert data["steps"] == []
+    assert "backward() has freed the graph" in data["no_steps"]
 
 
 def test_programs_of_jit() -> None:

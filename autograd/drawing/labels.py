@@ -40,8 +40,9 @@ def title_of(node: Node, names: dict[Tensor, str]) -> str:
         name = name or (node.box.name_of(tensor) if node.box is not None else "")
         return name or ("tensor" if tensor.requires_grad else "data")
     call: str = tensor.op.name
-    if any(is_number(x) for x in tensor.inputs):
-        call += f"({', '.join(brief(x) if is_number(x) else '·' for x in tensor.inputs)})"
+    inputs = tensor.inputs or ()  # freed, if backward() was called since
+    if any(is_number(x) for x in inputs):
+        call += f"({', '.join(brief(x) if is_number(x) else '·' for x in inputs)})"
     return f"{name} = {call}" if name else call
 
 
