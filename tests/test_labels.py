@@ -30,6 +30,8 @@ def drawn_with(show: Any, target: Any, **options: Any) -> Drawn:
         (1e-3, "1 ms"),
         (45.6e-6, "45.6 µs"),
         (999e-9, "999 ns"),
+        (0.9999, "1 s"),
+        (0.9996e-6, "1 µs"),
         (1.5e-9, "1.5 ns"),
         (0.0, "0 ns"),
     ],
@@ -45,8 +47,9 @@ def test_duration(seconds: float, text: str) -> None:
         (999, "999 B"),
         (1000, "1 kB"),
         (131072, "131 kB"),
+        (999_900, "1 MB"),
         (1.5e6, "1.5 MB"),
-        (2.5e12, "2.5e+03 GB"),
+        (2.5e12, "2.5 TB"),
     ],
 )
 def test_size(count: float, text: str) -> None:

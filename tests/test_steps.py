@@ -246,6 +246,12 @@ def test_only_inputs_that_are_tracked_have_derivatives() -> None:
     assert local_derivatives(Tensor(A) * 1) == {}
 
 
+def test_derivatives_come_in_the_order_of_the_inputs() -> None:
+    inputs = list(map(variable, range(40)))
+    for ordered in (inputs, inputs[::-1]):
+        assert list(local_derivatives(np.stack(ordered))) == ordered
+
+
 def test_large_jacobians_are_left_out() -> None:
     small, large = variable(np.ones((2, 4))), variable(np.ones((3, 3)))
     assert small.size**2 == SMALL

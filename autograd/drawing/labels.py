@@ -301,16 +301,16 @@ def memory(node: Node) -> str:
 
 
 def size(count: float) -> str:
-    """Write bytes in units of 1000."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
+    """Write bytes in three digits, in units of powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
             return f"{count:.3g} {unit}"
         count /= 1000
-    return f"{count:.3g} GB"
+    return f"{count:.3g} TB"
 
 
 def duration(seconds: float) -> str:
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * scale >= 1:
+        if seconds * scale >= 0.9995:
             return f"{seconds * scale:.3g} {unit}"
     return f"{seconds * 1e9:.3g} ns"

@@ -61,7 +61,7 @@ function size(array) {
 function bytes(amount) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
-  for (; amount >= 1000 && unit < 4; unit++) amount /= 1000;
+  for (; amount >= 999.5 && unit < 4; unit++) amount /= 1000;
   return `${Number(amount.toPrecision(3))} ${units[unit]}`;
 }
 

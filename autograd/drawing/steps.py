@@ -103,21 +103,19 @@ def local_derivatives(node: Tensor) -> dict[Tensor, Any]:
     are Jacobians (*result.shape, *input.shape) of at most 64 elements. Inputs for which there is none are
     left out.
     """
-    if node.dtype.kind == "c" or not node.data.size:
+    if not node.requires_grad or node.dtype.kind == "c" or not node.size:
         return {}
-    path = _path(node)
     found: dict[Tensor, Any] = {}
     rows: dict[Tensor, Any] = {}
-    ones = _leaving(node, np.ones_like(node.data))
-    for x in path.targets:
-        if x not in ones or x.dtype.kind == "c":
+    for x, gradient in _leaving(node, np.ones_like(node.data)).items():
+        if x.dtype.kind == "c":
             continue
-        if node.size == 1 or (node.op.elementwise and x.shape == node.shape):  # type: ignore[union-attr]
-            found[x] = ones[x]
+        if node.size == 1 or (node.op is not None and node.op.elementwise and x.shape == node.shape):
+            found[x] = gradient
         elif node.size * x.size <= SMALL:
             if not rows:
                 unit = np.eye(node.size, dtype=node.dtype).reshape(node.size, *node.shape)
-                rows = backpropagate_rows(node, unit, path)
+                rows = backpropagate_rows(node, unit, _path(node))
             found[x] = rows[x].reshape(*node.shape, *x.shape)
     return found
 
