@@ -26,7 +26,7 @@ def fold(graph: Graph, depth: int | None, collapse: Collapse, max_nodes: int | N
         return ""
     fold_repetitions(graph, blocks_of_ops=True)
     if count(graph) > max_nodes:
-        deepest = max((depth_of(box) for box in graph.boxes()), default=-1)
+        deepest = max((box.depth for box in graph.boxes()), default=-1)
         low, high = 0, deepest + 1  # the largest depth that is small enough; 0, if none is
         while low < high:
             middle = (low + high + 1) // 2
@@ -40,36 +40,19 @@ def fold(graph: Graph, depth: int | None, collapse: Collapse, max_nodes: int | N
     return f"{before:,} nodes, folded to {after:,}" if after < before else ""
 
 
-def depth_of(box: Box) -> int:
-    """Return how many modules are around a module."""
-    depth = -1
-    around: Box | None = box
-    while around is not None:
-        depth += around.kind in ("module", "gradient")
-        around = around.parent
-    return depth
+def _modules_from(graph: Graph, depth: int) -> list[Box]:
+    """Return the modules that have `depth` others around them, or more."""
+    return [box for box in graph.boxes() if box.is_module and box.depth >= depth]
 
 
 def _fold_below(graph: Graph, depth: int) -> None:
-    for box in graph.boxes():
-        if box.kind in ("module", "gradient") and depth_of(box) >= depth:
-            box.folded = True
-
-
-def full_path(box: Box) -> str:
-    """Return a module's path from the outermost one that is drawn, e.g. "encoder.layers.0"."""
-    parts: list[str] = []
-    around: Box | None = box
-    while around is not None:
-        if around.kind in ("module", "gradient") and around.path:
-            parts.append(around.path)
-        around = around.parent
-    return ".".join(reversed(parts))
+    for box in _modules_from(graph, depth):
+        box.folded = True
 
 
 def _fold_named(graph: Graph, collapse: Collapse) -> None:
     """Fold modules by class, path, or what a function says of them, and so what their gradients are."""
-    modules = [box for box in graph.boxes() if box.kind in ("module", "gradient")]
+    modules = [box for box in graph.boxes() if box.is_module]
     if callable(collapse) and not isinstance(collapse, type):
         for box in modules:
             box.folded = box.folded or bool(box.owner is not None and collapse(box.owner))
@@ -77,11 +60,11 @@ def _fold_named(graph: Graph, collapse: Collapse) -> None:
     names = {collapse} if isinstance(collapse, (str, type)) else set(collapse)
     unknown = set(names)
     for box in modules if names else ():
-        own = {type(box.owner), box.title, box.path, full_path(box)} & names - {""}
+        own = {type(box.owner), box.title, box.path, box.full_path} & names - {""}
         box.folded = box.folded or bool(own)
         unknown -= own
     if unknown:
-        known = sorted({box.title for box in modules} | {full_path(box) for box in modules} - {""})
+        known = sorted({box.title for box in modules} | {box.full_path for box in modules} - {""})
         raise ValueError(
             f"collapse names no module of this graph: {', '.join(sorted(map(repr, unknown)))}; "
             f"there are {', '.join(known[:20]) or 'none'}"
@@ -96,20 +79,15 @@ def stand_ins(graph: Graph, depth: int | None = None) -> dict[Node, Node | Box]:
 
     With a `depth`, as if modules from there on were folded.
     """
-    shown_as: dict[Box, Box | None] = {graph.root: None}
-    for box in graph.boxes():
-        folded = box.folded or (
-            depth is not None and box.kind in ("module", "gradient") and depth_of(box) >= depth
-        )
-        shown_as[box] = shown_as[box.parent] or (box if folded else None)  # type: ignore[index]
-    likes: dict[Node, Node] = {}
-    for box in shown_as:
-        if box.kind == "repeat":
-            likes |= box.likes
+    folded = set() if depth is None else set(_modules_from(graph, depth))
+    shown_as: dict[Box | None, Box | None] = {None: None}
+    for box in [graph.root, *graph.boxes()]:
+        shown_as[box] = shown_as[box.parent] or (box if box.folded or box in folded else None)
+    likes = graph.likes()
     result: dict[Node, Node | Box] = {}
     for node in graph.nodes:
         like = original(node, likes)
-        result[node] = shown_as[like.box] or like  # type: ignore[index]
+        result[node] = shown_as[like.box] or like
     return result
 
 
@@ -123,18 +101,15 @@ def count(graph: Graph, depth: int | None = None) -> int:
 
 def _fold_leaves(graph: Graph) -> None:
     """Fold the leaves of ops that have very many."""
-    user: dict[Node, Node | None] = {}  # of each leaf, if it is only one
-    for node in graph.nodes:
-        for x in node.inputs:
-            if not x.is_op:
-                user[x] = node if user.get(x, node) is node else None
+    own: dict[Node, list[Node]] = {}  # leaves that no other op uses
+    for leaf, users in users_of(graph).items():
+        if not leaf.is_op and not leaf.is_output and len(set(users)) == 1:
+            own.setdefault(users[0], []).append(leaf)
     inputs: dict[Node | Box, Box] = {}
-    for node in graph.nodes:
-        own = [x for x in dict.fromkeys(node.inputs) if user.get(x) is node and not x.is_output]
-        if len(own) > MANY_LEAVES:
-            inputs[node] = Box("inputs", parent=node.box, leaves=own, folded=True)
-            for leaf in own:
-                leaf.box = inputs[node]
+    for node, leaves in own.items():
+        if len(leaves) > MANY_LEAVES:
+            inputs[node] = Box("inputs", parent=node.box, leaves=leaves, folded=True)
+            inputs[node].claim()
     for box in [graph.root, *graph.boxes()]:
         box.children = [x for child in box.children for x in (inputs.get(child), child) if x is not None]
         box.leaves = [leaf for leaf in box.leaves if leaf.box is box]
@@ -147,10 +122,9 @@ def _leave_out_the_oldest(graph: Graph, max_nodes: int) -> None:
     seen: set[Node | Box] = set()
     cut = len(root.children)
     while cut > 0:
-        item = root.children[cut - 1]
-        ops = ops_in([item])
-        new = {shown[node] for node in [*ops, *(x for op in ops for x in op.inputs if not x.is_op)]}
-        if seen and len(seen | new) > max_nodes - 1:
+        ops = ops_in([root.children[cut - 1]])
+        new = {shown[node] for node in [*ops, *(x for op in ops for x in op.inputs if not x.is_op)]} - seen
+        if seen and len(seen) + len(new) > max_nodes - 1:
             break
         seen |= new
         cut -= 1
@@ -162,10 +136,6 @@ def _leave_out_the_oldest(graph: Graph, max_nodes: int) -> None:
     for leaf in root.leaves:
         if leaf in users and inside.issuperset(users[leaf]) and not leaf.is_output:
             earlier.leaves.append(leaf)
-    root.leaves = [leaf for leaf in root.leaves if leaf not in set(earlier.leaves)]
-    for item in [*earlier.children, *earlier.leaves]:
-        if isinstance(item, Box):
-            item.parent = earlier
-        else:
-            item.box = earlier
+    earlier.claim()
     root.children[:cut] = [earlier]
+    root.leaves = [leaf for leaf in root.leaves if leaf.box is root]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from threading import get_ident
 from typing import Any
 
 import numpy as np
 
 from autograd.drawing.steps import Steps, ancestors
+from autograd.primitives import Op
 from autograd.recording import calls
 from autograd.tensor import Tensor
 
@@ -24,7 +26,8 @@ class Node:
     value: Any
     inputs: list[Node] = field(default_factory=list)
     """What its op was given, in order, less plain numbers."""
-    box: Box | None = None
+    box: Box = field(init=False)
+    """The innermost box around it."""
     is_output: bool = False
     is_gradient: bool = False
     """Whether it belongs to the graph of the gradients, the backward half."""
@@ -34,21 +37,33 @@ class Node:
     """What went wrong, of an op that has failed."""
 
     @property
+    def op(self) -> Op | None:
+        return self.tensor.op if self.tensor is not None else None
+
+    @property
     def is_op(self) -> bool:
-        return self.tensor is not None and self.tensor.op is not None
+        return self.op is not None
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.tensor is not None and self.tensor.requires_grad
+
+    @property
+    def grad(self) -> Any:
+        """The array that `backward()` has left in `.grad`, if there is one."""
+        gradient = self.tensor.grad if self.tensor is not None else None
+        return gradient.data if gradient is not None else None
 
 
 @dataclass(eq=False, slots=True, repr=False)
 class Box:
-    """A call of a module, the interval of creation numbers of its ops; or several things shown as one.
+    """A call of a module, or several things shown as one.
 
     `kind` is "module", "gradient" (what the gradients of a module's ops are computed by), "repeat" (equal
     blocks in a row), "earlier" (old ops that are left out) or "inputs" (many leaves of one op).
     """
 
     kind: str
-    first: int = 0
-    last: int = 0
     title: str = ""
     """The class of the module."""
     owner: Any = None
@@ -67,12 +82,39 @@ class Box:
     """The module that a "gradient" is of."""
 
     @property
+    def is_module(self) -> bool:
+        """Whether it is a call of a module, or what the gradients of one are computed by."""
+        return self.kind in ("module", "gradient")
+
+    @property
+    def repeated(self) -> Box | None:
+        """Of a "repeat" whose blocks are one module each, the first of these."""
+        block = self.blocks[0] if self.blocks else []
+        return block[0] if len(block) == 1 and isinstance(block[0], Box) else None
+
+    def modules(self) -> Iterator[Box]:
+        """Yield this, if it is a module, and the modules around it, from inside out."""
+        box: Box | None = self
+        while box is not None:
+            if box.is_module:
+                yield box
+            box = box.parent
+
+    @property
+    def depth(self) -> int:
+        """How many modules are around a module."""
+        return sum(1 for _ in self.modules()) - 1
+
+    @property
     def path(self) -> str:
         """Where the calling module keeps this one, e.g. "layers.0"."""
-        around = self.parent
-        while around is not None and around.kind not in ("module", "gradient"):
-            around = around.parent
-        return around.name_of(self.owner) if around is not None and self.owner is not None else ""
+        caller = next((box for box in self.modules() if box is not self), None)
+        return caller.name_of(self.owner) if caller is not None and self.owner is not None else ""
+
+    @property
+    def full_path(self) -> str:
+        """The path from the outermost module that is drawn, e.g. "encoder.layers.0"."""
+        return ".".join(reversed([box.path for box in self.modules() if box.path]))
 
     def keeps(self, leaf: Tensor) -> bool:
         """Tell whether the module has this parameter; one that is gone is taken to have had it."""
@@ -83,6 +125,14 @@ class Box:
         if self.members is None:
             self.members = names_in(self.owner)
         return self.members.get(id(member), "")
+
+    def claim(self) -> None:
+        """Let the children and leaves know that they are in this box now."""
+        for item in [*self.children, *self.leaves]:
+            if isinstance(item, Box):
+                item.parent = self
+            else:
+                item.box = self
 
     def within(self) -> Iterator[Node]:
         """Yield all nodes in it."""
@@ -115,6 +165,13 @@ class Graph:
             stack.extend(child for child in reversed(box.children) if isinstance(child, Box))
         return found[1:]
 
+    def likes(self) -> dict[Node, Node]:
+        """Return the likes of all boxes: what stands for a node may have a like itself."""
+        found: dict[Node, Node] = {}
+        for box in self.boxes():
+            found |= box.likes
+        return found
+
     def take_apart(self) -> None:
         """Break the cycles of nodes and boxes, so that counting references frees the tensors."""
         for box in [self.root, *self.boxes()]:
@@ -138,14 +195,14 @@ def graph_of(outputs: list[Tensor], gradients: Steps | None = None) -> Graph:
                 node.inputs.append(constant)
                 ordered[constant] = None
         ordered[node] = None
-    root = Box("", last=2**63)
-    _place_ops(list(ordered), root)
+    graph = Graph(list(ordered), [nodes[output] for output in dict.fromkeys(outputs)], Box(""))
+    for output in graph.outputs:
+        output.is_output = True
+    _place_ops(nodes, graph.root)
     if gradients is not None:
-        _place_gradients(nodes, gradients)
-    place_leaves(list(ordered), root)
-    for output in outputs:
-        nodes[output].is_output = True
-    return Graph(list(ordered), [nodes[output] for output in dict.fromkeys(outputs)], root)
+        _place_gradients(graph, nodes, gradients)
+    _place_leaves(graph)
+    return graph
 
 
 def users_of(graph: Graph) -> dict[Node, list[Node]]:
@@ -189,63 +246,45 @@ def names_in(owner: Any) -> dict[int, str]:
     return found
 
 
-def _place_ops(nodes: list[Node], root: Box) -> None:
+def _place_ops(nodes: dict[Tensor, Node], root: Box) -> None:
     """Put each op into the innermost call that made it."""
-    ops = [node for node in nodes if node.is_op and not node.is_gradient]
-    orders = [node.tensor.order for node in ops]  # type: ignore[union-attr]
-    since, until = (orders[0], orders[-1]) if orders else (0, 0)
+    ops = [(tensor.order, node) for tensor, node in nodes.items() if node.is_op and not node.is_gradient]
+    if not ops:
+        return
+    since, until = ops[0][0], ops[-1][0]
     during = [call for call in calls.copy() if call[1] > since and call[0] < until]
     # Ops do not know their thread: what others called meanwhile would take this one's ops for its own.
-    here = [call for call in during if call[4] == get_ident()]
-    made = [Box("module", first, last, title, owner()) for first, last, title, owner, _ in here or during]
-    made.sort(key=lambda box: box.first)
-    upcoming = iter([*made, None])
-    following = next(upcoming)
-    current = root
-    for node, order in zip(ops, orders, strict=True):  # the calls are entered and left as they were made
-        while following is not None and following.first < order:
-            while current.last < following.first:
-                current = current.parent  # type: ignore[assignment]
-            following.parent, current = current, following
-            following = next(upcoming)
-        while current.last < order:
-            current = current.parent  # type: ignore[assignment]
-        put(node, current)
+    made = [call for call in during if call[4] == get_ident()] or during
+    made.sort(key=lambda call: call[0], reverse=True)
+    around: list[tuple[float, Box]] = [(inf, root)]  # with the creation numbers at which the calls end
+    for order, node in ops:  # the calls are entered and left as they were made
+        while made and made[-1][0] < order:
+            first, last, title, owner, _ = made.pop()
+            while around[-1][0] < first:
+                around.pop()
+            around.append((last, Box("module", title, owner(), around[-1][1])))
+        while around[-1][0] < order:
+            around.pop()
+        _put(node, around[-1][1])
 
 
-def _place_gradients(nodes: dict[Tensor, Node], gradients: Steps) -> None:
+def _place_gradients(graph: Graph, nodes: dict[Tensor, Node], gradients: Steps) -> None:
     """Put the ops of the gradients into boxes of their own, one for each module that they are of."""
-    mirrors: dict[Box, Box] = {}
-
-    def mirror(box: Box) -> Box:
-        if box.parent is None:
-            return box
-        if box not in mirrors:
-            around = [box]
-            while around[-1].parent is not None and around[-1].parent not in mirrors:
-                around.append(around[-1].parent)
-            for inner in reversed(around):
-                if inner.parent is not None:
-                    parent = mirrors.get(inner.parent, inner.parent)
-                    mirrors[inner] = Box(
-                        "gradient", title=inner.title, owner=inner.owner, parent=parent, of=inner
-                    )
-        return mirrors[box]
-
-    made = sorted((node for node in nodes.values() if node.is_gradient), key=lambda node: node.tensor.order)  # type: ignore[union-attr]
-    steps = iter(gradients.steps)
-    step = next(steps, None)
-    for node in made:
-        while step is not None and step.last < node.tensor.order:  # type: ignore[union-attr]
-            step = next(steps, None)
-        if node.is_op and step is not None:
-            put(node, mirror(nodes[step.node].box))  # type: ignore[arg-type]
+    mirrors: dict[Box | None, Box] = {graph.root: graph.root}
+    for box in graph.boxes():  # a box that nothing is put into is not in the graph
+        mirrors[box] = Box("gradient", box.title, box.owner, mirrors[box.parent], of=box)
+    steps = gradients.steps[::-1]
+    for tensor, node in nodes.items():
+        if node.is_op and node.is_gradient:
+            while steps[-1].last < tensor.order:
+                steps.pop()
+            _put(node, mirrors[nodes[steps[-1].node].box])
     for x, gradient in gradients.gradients.items():
         if gradient in nodes and x in nodes and nodes[gradient].is_gradient:
             nodes[gradient].gradient_of.append(nodes[x])
 
 
-def put(node: Node, box: Box) -> None:
+def _put(node: Node, box: Box) -> None:
     """Put an op into a box, and the box into those around it if it was empty."""
     node.box = box
     inner: Node | Box = node
@@ -257,23 +296,18 @@ def put(node: Node, box: Box) -> None:
         inner, box = box, box.parent
 
 
-def place_leaves(nodes: list[Node], root: Box) -> None:
+def _place_leaves(graph: Graph) -> None:
     """Put constants and parameters where they are used, if that is in one place; other leaves outside."""
-    users: dict[Node, list[Node]] = {}
-    for node in nodes:
-        for x in node.inputs:
-            if not x.is_op:
-                users.setdefault(x, []).append(node)
-    for leaf in nodes:
+    users = users_of(graph)
+    for leaf in graph.nodes:
         if leaf.is_op:
             continue
         used_by = users.get(leaf, [])
         forward = [user for user in used_by if not user.is_gradient]
         leaf.is_gradient |= bool(used_by) and not forward
-        callers = list(dict.fromkeys(user.box for user in forward or used_by))
-        box = callers[0] if len(callers) == 1 else None
-        if box is not None and box is not root and leaf.tensor is not None and not leaf.is_gradient:
-            stays = leaf.tensor.requires_grad and box.keeps(leaf.tensor)
-            box = box if stays else None
-        leaf.box = box or root
-        leaf.box.leaves.append(leaf)
+        boxes = {user.box for user in forward or used_by}
+        box = boxes.pop() if len(boxes) == 1 else graph.root
+        if leaf.tensor is not None and not leaf.is_gradient:
+            box = box if leaf.requires_grad and box.keeps(leaf.tensor) else graph.root
+        leaf.box = box
+        box.leaves.append(leaf)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Line
-from autograd.drawing.folding import full_path
 from autograd.drawing.graph import Box, Node, is_number, ops_in
 from autograd.drawing.rules import rules_of
 from autograd.primitives import describe
@@ -168,7 +167,7 @@ def box_tooltip(box: Box) -> str:
     """Return all there is to say of a box, in lines."""
     nodes = list(box.within())
     ops = [node for node in nodes if node.is_op]
-    path = full_path(box) if box.kind == "module" else ""
+    path = box.full_path if box.kind == "module" else ""
     lines = [
         f"{path}: {box_title(box)}" if path else box_title(box),
         f"{len(ops):,} op{'s' * (len(ops) != 1)}",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.drawing.graph import Box, Graph, Node, is_number, ops_in
+from autograd.drawing.graph import Box, Graph, Node, is_number, ops_in, users_of
 
 REPETITIONS = 3  # of a block, from which on one of them stands for all
 LONGEST_BLOCK = 64  # in ops and modules
@@ -26,56 +26,76 @@ def fold_repetitions(graph: Graph, blocks_of_ops: bool) -> None:
     boxes = [graph.root, *graph.boxes()]
     if len(boxes) == 1 and not blocks_of_ops:
         return
-    kinds: dict[Any, int] = {}
-    kind_of: dict[Node | Box, int] = {}
-    for node in graph.nodes:
-        if node.is_op:
-            kind_of[node] = kinds.setdefault(_kind(node), len(kinds))
-    for box in reversed(boxes):  # those inside first
-        key = (box.kind, box.title, *(kind_of[child] for child in box.children))
-        kind_of[box] = kinds.setdefault(key, len(kinds))
+    kinds = _kinds(graph.nodes, boxes)
     wiring = _Wiring(graph)
     for box in boxes:
         if box.kind == "repeat" or box.folded:
             continue
-        items = box.children
-        runs = _runs(np.array([kind_of[item] for item in items]))
-        if not runs:
-            continue
-        ops = _Ops(items)
-        # The gradients come last: they are computed from what of the forward half stands for what.
-        runs.sort(key=lambda run: ops.begins_with_gradient(run[0]))
-        taken = np.zeros(len(items), bool)
-        found = []
-        for start, period, repetitions in runs:
-            end = start + period * repetitions
-            if taken[start:end].any():
-                continue
-            if not blocks_of_ops and not any(map(_has_several_ops, items[start : start + period])):
-                continue
-            for first, equal in wiring.equal_blocks(ops, start, period, repetitions):
-                begin, end = start + first * period, start + (first + equal) * period
-                taken[begin:end] = True
-                blocks = [items[i : i + period] for i in range(begin, end, period)]
-                likes = _likes(blocks)
-                wiring.likes |= likes
-                found.append((begin, blocks, likes))
-        for begin, blocks, likes in sorted(found, reverse=True, key=lambda part: part[0]):
-            _gather(box, begin, blocks, likes)
+        found = dict(_repeats(box, kinds, wiring, blocks_of_ops))
+        for begin in sorted(found, reverse=True):
+            repeat = found[begin]
+            box.children[begin : begin + len(repeat.children)] = [repeat]
+            repeat.claim()
+        box.leaves = [leaf for leaf in box.leaves if leaf.box is box]
+
+
+def _kinds(nodes: list[Node], boxes: list[Box]) -> dict[Node | Box, int]:
+    """Number nodes and boxes so that what may be drawn as one has one number."""
+    numbers: dict[Any, int] = {}
+    kinds: dict[Node | Box, int] = {}
+    for node in nodes:
+        kinds[node] = numbers.setdefault(_kind(node), len(numbers))
+    for box in reversed(boxes):  # those inside first
+        key = (box.kind, box.title, *(kinds[child] for child in box.children))
+        kinds[box] = numbers.setdefault(key, len(numbers))
+    return kinds
 
 
 def _kind(node: Node) -> Any:
-    """Return what ops that are drawn as one must have in common."""
-    tensor = node.tensor
-    numbers = tuple(repr(x) for x in tensor.inputs if is_number(x))  # type: ignore[union-attr]
-    params = tensor.params or {}  # type: ignore[union-attr]
+    """Return what ops that are drawn as one must have in common; None of leaves."""
+    tensor, op = node.tensor, node.op
+    if tensor is None or op is None:
+        return None
+    numbers = tuple(repr(x) for x in tensor.inputs if is_number(x))
     words = tuple(
         (word, getattr(value, "shape", None) or repr(type(value) if callable(value) else value))
-        for word, value in params.items()
+        for word, value in (tensor.params or {}).items()
         if not isinstance(value, np.random.Generator)
     )
-    kind = tensor.op.name, tensor.shape, tensor.dtype, tensor.requires_grad  # type: ignore[union-attr]
+    kind = op.name, tensor.shape, tensor.dtype, tensor.requires_grad
     return *kind, len(node.inputs), numbers, words, node.is_gradient, node.error
+
+
+def _repeats(
+    box: Box, kinds: dict[Node | Box, int], wiring: _Wiring, blocks_of_ops: bool
+) -> Iterator[tuple[int, Box]]:
+    """Yield the boxes for equal blocks in a row among the children of a box, and where they begin."""
+    items = box.children
+    runs = _runs(np.array([kinds[item] for item in items]))
+    if not runs:
+        return
+    ops = _Ops(items)
+    # The gradients come last: they are computed from what of the forward half stands for what.
+    runs.sort(key=lambda run: ops.begins_with_gradient(run[0]))
+    taken = np.zeros(len(items), bool)
+    for start, period, repetitions in runs:
+        if taken[start : start + period * repetitions].any():
+            continue
+        if not blocks_of_ops and not any(map(_has_several_ops, items[start : start + period])):
+            continue
+        for first, equal in wiring.equal_blocks(ops, start, period, repetitions):
+            begin, end = start + first * period, start + (first + equal) * period
+            taken[begin:end] = True
+            repeat = _repeat(box, [items[i : i + period] for i in range(begin, end, period)])
+            wiring.likes |= repeat.likes
+            yield begin, repeat
+
+
+def _repeat(box: Box, blocks: list[list[Node | Box]]) -> Box:
+    """Return a box for equal blocks in another one, with the constants of their ops."""
+    items = [item for block in blocks for item in block]
+    constants = [x for item in items if isinstance(item, Node) for x in item.inputs if x.tensor is None]
+    return Box("repeat", parent=box, children=items, leaves=constants, blocks=blocks, likes=_likes(blocks))
 
 
 def _has_several_ops(item: Node | Box) -> bool:
@@ -114,14 +134,8 @@ class _Wiring:
     """From where blocks take their inputs."""
 
     def __init__(self, graph: Graph) -> None:
-        self.likes: dict[Node, Node] = {}
-        for box in graph.boxes():
-            self.likes |= box.likes
-        self.users: dict[Node, set[Node]] = {}
-        for node in graph.nodes:
-            for x in node.inputs:
-                if not x.is_op and x.is_gradient == node.is_gradient:
-                    self.users.setdefault(x, set()).add(node)
+        self.likes = graph.likes()
+        self.users = users_of(graph)
 
     def equal_blocks(self, ops: _Ops, start: int, period: int, repetitions: int) -> Iterator[tuple[int, int]]:
         """Yield (first block, number) of blocks in a row that take their inputs from the same places."""
@@ -161,29 +175,17 @@ class _Wiring:
             return False
         own = range(begin, begin + size)
         following = range(begin + size, begin + 2 * size)
-        return all(ops.places.get(user) in own for user in self.users[x]) and all(
-            ops.places.get(user) in following for user in self.users[y]
+        return all(
+            ops.places.get(user) in places
+            for leaf, places in ((x, own), (y, following))
+            for user in self.users[leaf]
+            if user.is_gradient == leaf.is_gradient
         )
 
 
 def _leaf_kind(leaf: Node) -> Any:
-    tracked = leaf.tensor is not None and leaf.tensor.requires_grad
-    return np.shape(leaf.value), np.asarray(leaf.value).dtype, tracked, leaf.is_gradient
-
-
-def _gather(box: Box, start: int, blocks: list[list[Node | Box]], likes: dict[Node, Node]) -> None:
-    """Put the items of equal blocks into a box of their own."""
-    items = [item for block in blocks for item in block]
-    repeat = Box("repeat", parent=box, children=items, blocks=blocks, likes=likes)
-    box.children[start : start + len(items)] = [repeat]
-    for item in items:
-        if isinstance(item, Box):
-            item.parent = repeat
-        else:
-            for node in [item, *(x for x in item.inputs if x.tensor is None)]:
-                node.box = repeat
-    repeat.leaves = [leaf for leaf in box.leaves if leaf.box is repeat]
-    box.leaves = [leaf for leaf in box.leaves if leaf.box is box]
+    array = np.asarray(leaf.value)
+    return array.shape, array.dtype, leaf.requires_grad, leaf.is_gradient
 
 
 def _likes(blocks: list[list[Node | Box]]) -> dict[Node, Node]:
