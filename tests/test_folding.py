@@ -495,6 +495,10 @@ def test_large_graphs_of_every_shape_take_seconds() -> None:
     for kind in np.random.default_rng(0).integers(0, 3, 50_000):
         y = (np.minimum, np.multiply, np.maximum)[kind](y, shared)
     assert len(read(draw_graph(y)).texts) <= 300
+    y = variable(1.0, "x")
+    for kind in np.random.default_rng(0).integers(0, 3, 30_000):
+        y = (np.minimum, np.multiply, np.maximum)[kind](y, variable(1.0))
+    assert len(read(draw_graph(y)).texts) <= 300
     many = np.stack([variable(1.0) for _ in range(50_000)])
     assert read(draw_graph(many)).titles() == ["50,000 inputs", "stack"]
 
