@@ -806,6 +806,16 @@ def test_color_by_value_paints_what_is_not_finite_like_the_largest(odd: float) -
     assert drawn.fills[drawn.node("one")] == SCALE[0]
 
 
+@pytest.mark.parametrize("factors", [(2.0, np.nan), (np.nan, 2.0), (2.0, np.inf)])
+def test_a_folded_module_is_painted_by_what_in_it_is_not_finite(factors: tuple[float, float]) -> None:
+    class Scale(Module):
+        def forward(self, x: Any) -> Any:
+            return np.tanh(x * factors[0]) * factors[1]
+
+    drawn = colored("value", Scale()(variable([1.0, 1.0], "x")) + variable([100.0, 100.0], "y"), depth=0)
+    assert drawn.fills[drawn.node("Scale")] == SCALE[-1]
+
+
 def test_colors_of_the_whole_range_of_numbers() -> None:
     x = variable([1e-300], "x")
     drawn = colored("value", x * 1e300 * 1e300)

@@ -156,7 +156,7 @@ def _node(
     gradient = None
     if tensor is not None:
         gradient = tensor.grad.data if tensor.grad is not None else walked.gradients.get(tensor)
-    lines = labels.parameters(tensor) if tensor is not None and op is not None else []
+    lines = labels.parameters(node)
     lines += [of] if (of := labels.whose_gradient(node, names)) else []
     return BLANK | {
         "kind": labels.kind_of(node),

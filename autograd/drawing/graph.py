@@ -41,6 +41,10 @@ class Node:
         return self.tensor.op if self.tensor is not None else None
 
     @property
+    def op_name(self) -> str:
+        return self.op.name if self.op is not None else ""
+
+    @property
     def is_op(self) -> bool:
         return self.op is not None
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Line
-from autograd.drawing.graph import Box, Node, is_number, ops_in
+from autograd.drawing.graph import Box, Node, is_number
 from autograd.drawing.rules import rules_of
 from autograd.primitives import describe
 from autograd.tensor import Tensor
@@ -17,16 +17,15 @@ from autograd.tensor import Tensor
 
 def kind_of(node: Node) -> str:
     """Return the key of the node's colours."""
-    tensor = node.tensor
     if node.error:
         return "failed"
-    if tensor is None:
+    if node.tensor is None:
         return "constant"
     if node.is_gradient:
         return "gradient"
-    if tensor.op is None:
-        return "parameter" if tensor.requires_grad else "data"
-    return "output" if node.is_output else "op" if tensor.requires_grad else "constant"
+    if not node.is_op:
+        return "parameter" if node.requires_grad else "data"
+    return "output" if node.is_output else "op" if node.requires_grad else "constant"
 
 
 def title_of(node: Node, names: dict[Tensor, str]) -> str:
@@ -36,7 +35,7 @@ def title_of(node: Node, names: dict[Tensor, str]) -> str:
         return "constant"
     name = names.get(tensor) or tensor.name
     if tensor.op is None:
-        name = name or (node.box.name_of(tensor) if node.box is not None else "")
+        name = name or node.box.name_of(tensor)
         return name or ("tensor" if tensor.requires_grad else "data")
     call: str = tensor.op.name
     inputs = tensor.inputs or ()  # freed, if backward() was called since
@@ -53,15 +52,13 @@ def lines_of(
 ) -> list[Line]:
     """Return what stands under the title of a node."""
     lines: list[Line] = []
-    if node.tensor is not None and node.is_op and (words := parameters(node.tensor)):
+    if words := parameters(node):
         lines.append([(", ".join(words), QUIET)])
     if of := whose_gradient(node, names):
         lines.append([(of, GRADIENT)])
+    lines += quantities(node, show)
     if node.error:
-        lines += [[(part, TEXT)] for part in wrapped(node.error)]
         return lines
-    gradient = node.tensor.grad if node.tensor is not None else None
-    lines += quantities(node.value, gradient.data if gradient is not None else None, show)
     if "memory" in show:
         lines.append([(memory(node), QUIET)])
     if "time" in show and node.is_op and (measured := seconds(node)) is not None:
@@ -78,9 +75,12 @@ def whose_gradient(node: Node, names: dict[Tensor, str]) -> str:
     return f"gradient of {', '.join(titles)}{more}" if titles else ""
 
 
-def quantities(value: Any, gradient: Any, show: set[str]) -> list[Line]:
-    """Return the lines of shape and dtype, and of value and gradient."""
+def quantities(node: Node, show: set[str]) -> list[Line]:
+    """Return the lines of shape and dtype, and of value and gradient; of an op that has failed, its error."""
+    if node.error:
+        return [[(part, TEXT)] for part in wrapped(node.error)]
     lines: list[Line] = []
+    value, gradient = node.value, node.grad
     plain = dtype_name(value.dtype) in ("float64", "int64", "bool")
     words = [str(value.shape)] if "shapes" in show and value.ndim else []
     words += [dtype_name(value.dtype)] if "dtypes" in show and not plain else []
@@ -97,31 +97,38 @@ def quantities(value: Any, gradient: Any, show: set[str]) -> list[Line]:
 def box_title(box: Box) -> str:
     """Name what a folded box stands for."""
     if box.kind == "repeat":
-        names = [item.title if isinstance(item, Box) else item.tensor.op.name for item in box.blocks[0]]  # type: ignore[union-attr]
-        words = names if len(names) <= 3 else [f"{len(names)} ops"]
+        ops = [item.title if isinstance(item, Box) else item.op_name for item in box.blocks[0]]
+        words = ops if len(ops) <= 3 else [f"{len(ops)} ops"]
         return f"{', '.join(words)} × {len(box.blocks):,}"
     if box.kind == "earlier":
         return f"{sum(node.is_op for node in box.within()):,} earlier ops"
     if box.kind == "inputs":
         return f"{len(box.leaves):,} inputs"
-    title = f"gradient of {box.title}" if box.kind == "gradient" else box.title
-    blocks = box.parent.blocks if box.parent is not None else []
-    return f"{title} × {len(blocks):,}" if blocks and blocks[0] == [box] else title
+    count = len(_equals(box))
+    return f"{module_title(box)} × {count:,}" if count > 1 else module_title(box)
+
+
+def module_title(box: Box) -> str:
+    """Name a module, or its gradient, by the class."""
+    return f"gradient of {box.title}" if box.kind == "gradient" else box.title
 
 
 def box_path(box: Box) -> str:
     """Say where the calling module keeps a module; of one that stands for several, from where to where."""
-    blocks = box.parent.blocks if box.parent is not None else []
-    if not blocks or blocks[0] != [box]:
-        return box.path
-    (last,) = blocks[-1]
-    paths = [path for path in (box.path, last.path if isinstance(last, Box) else "") if path]
-    return " to ".join(paths)
+    equals = _equals(box)
+    return " to ".join(dict.fromkeys(filter(None, [equals[0].path, equals[-1].path])))
+
+
+def _equals(box: Box) -> list[Box]:
+    """Return the modules in a row that a module stands for, itself first."""
+    if box.parent is None or box.parent.repeated is not box:
+        return [box]
+    return [item for block in box.parent.blocks for item in block if isinstance(item, Box)]
 
 
 def box_label(box: Box) -> str:
     """Name a box by its module's class, where the calling module keeps it, and its parameters."""
-    if box.kind not in ("module", "gradient"):
+    if not box.is_module:
         return box_title(box)
     parts = [part for part in (box_path(box), box_title(box)) if part]
     if box.kind == "module" and (count := parameter_count(box)):
@@ -134,16 +141,17 @@ def parameter_count(box: Box) -> int:
     parameters = getattr(box.owner, "parameters", None)
     if callable(parameters):
         return sum(parameter.size for parameter in parameters())
-    leaves = {node for node in box.within() if not node.is_op}
-    if box.kind == "module" and not leaves.issuperset(
-        x for op in ops_in([box]) for x in op.inputs if _learns(x)
+    nodes = set(box.within())
+    learned = set(filter(_learns, nodes))
+    if box.kind == "module" and not learned.issuperset(
+        x for node in nodes for x in node.inputs if _learns(x)
     ):
         return 0  # some are outside, where they are used as well, and nothing says whose they are
-    return sum(leaf.value.size for leaf in leaves if _learns(leaf))
+    return sum(leaf.value.size for leaf in learned)
 
 
 def _learns(node: Node) -> bool:
-    return node.tensor is not None and not node.is_op and node.tensor.requires_grad
+    return node.requires_grad and not node.is_op
 
 
 def tooltip_of(node: Node, title: str) -> str:
@@ -154,12 +162,12 @@ def tooltip_of(node: Node, title: str) -> str:
         lines += [node.error, f"given {describe(tensor.inputs, tensor.params)}"]
     else:
         lines.append(f"value: {statistics(node.value)}")
-        if tensor is not None and tensor.grad is not None:
-            lines.append(f"gradient: {statistics(tensor.grad.data)}")
+        if node.grad is not None:
+            lines.append(f"gradient: {statistics(node.grad)}")
         lines.append(f"memory: {memory(node)}")
-    if tensor is not None and tensor.op is not None:
-        lines += [f"gradient by {name}: {formula}" for name, formula in rules_of(tensor.op)]
-        lines += [f"made at {tensor.op.line}"] if tensor.op.line else []
+    if (op := node.op) is not None:
+        lines += [f"gradient by {name}: {formula}" for name, formula in rules_of(op)]
+        lines += [f"made at {op.line}"] if op.line else []
     return "\n".join(lines)
 
 
@@ -181,12 +189,14 @@ def box_tooltip(box: Box) -> str:
 # --------------------------------------------------------------------------------------------- words
 
 
-def parameters(tensor: Tensor) -> list[str]:
+def parameters(node: Node) -> list[str]:
     """Write the keyword arguments of an op, less what its shape and dtype say anyway."""
-    known = {"shape": tensor.shape, "dtype": tensor.dtype}
+    if node.tensor is None or not node.is_op:
+        return []
+    known = {"shape": node.value.shape, "dtype": node.value.dtype}
     return [
         f"{word}={brief(value)}"
-        for word, value in (tensor.params or {}).items()
+        for word, value in (node.tensor.params or {}).items()
         if value is not None
         and not isinstance(value, np.random.Generator)
         and not (word in known and _same(known[word], value))

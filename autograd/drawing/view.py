@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite, log
+from math import inf, isfinite, isnan, log
 
 from autograd.drawing import labels
-from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Arrow, Diagram, Frame, Legend, Line, Shape
+from autograd.drawing.diagram import QUIET, TEXT, Arrow, Diagram, Frame, Legend, Line, Shape
 from autograd.drawing.folding import stand_ins
 from autograd.drawing.graph import Box, Graph, Node, users_of
 from autograd.tensor import Tensor
@@ -28,14 +28,14 @@ class View:
     ) -> None:
         self.names = names
         self.show = show
-        self.color_by = color_by
+        self.color_by = color_by or ""
         self.seconds = seconds
         self.shown = stand_ins(graph)
         self.graph = graph
         self.users = users_of(graph)
         self.outputs = {self.shown[output] for output in graph.outputs}
         self.items = list(dict.fromkeys(self.shown[node] for node in graph.nodes))
-        self.frames: dict[Box, Frame | None] = {graph.root: None}
+        self.frames: dict[Box | None, Frame | None] = {graph.root: None}
         self.alone: dict[Node, Box] = {}
 
     def diagram(self, direction: str, caption: str) -> Diagram:
@@ -54,30 +54,21 @@ class View:
 
     def _make_frames(self) -> None:
         """Make a frame for each box in which several things are shown; around one it would say too little."""
-        contents: dict[Box, list[Node | Box]] = {}
-        for item in self.items:
-            contents.setdefault(_around(item), []).append(item)
         boxes = self.graph.boxes()
-        filled = set(contents)
+        contents: dict[Box | None, list[Node | Box]] = {box: [] for box in [self.graph.root, *boxes]}
+        for item in self.items:
+            contents[_around(item)].append(item)
         for box in reversed(boxes):
-            if box in filled and box.parent is not None:
-                filled.add(box.parent)
-                contents.setdefault(box.parent, [])
-        inner: dict[Box, int] = {}
+            if contents[box]:
+                contents[box.parent].append(box)
         for box in boxes:
-            if box in filled and box.parent is not None:
-                inner[box.parent] = inner.get(box.parent, 0) + 1
-        for box in boxes:
-            around = self.frames[box.parent]  # type: ignore[index]
-            if box not in filled:
-                self.frames[box] = None
-                continue
-            members = contents[box]
-            if len(members) == 1 and not inner.get(box) and isinstance(members[0], Node):
-                self.alone[members[0]] = box
+            inside, around = contents[box], self.frames[box.parent]
+            if len(inside) == 1 and isinstance(inside[0], Node):
+                self.alone[inside[0]] = box
                 self.frames[box] = around
-            elif box.kind == "repeat" and len(box.blocks[0]) == 1 and isinstance(box.blocks[0][0], Box):
-                self.frames[box] = around  # the frame of the module says how often it is repeated
+            elif not inside or box.repeated is not None:
+                # There is nothing to frame, or the frame of the module says how often it is repeated.
+                self.frames[box] = around
             else:
                 color = "#e7c6da" if box.kind == "gradient" else "#d5d8dd"
                 self.frames[box] = Frame(_label(box), around, labels.box_tooltip(box), color)
@@ -112,11 +103,7 @@ class View:
         if "shapes" in self.show and box.kind == "module" and inputs:
             lines.append([(f"{', '.join(str(x.value.shape) for x in inputs[:3])} to", QUIET)])
         for node in results[:2]:
-            if node.error:
-                lines += [[(part, TEXT)] for part in labels.wrapped(node.error)]
-                continue
-            gradient = node.tensor.grad if node.tensor is not None else None
-            lines += labels.quantities(node.value, gradient.data if gradient is not None else None, self.show)
+            lines += labels.quantities(node, self.show)
         name = next(node.name for node in nodes)
         kind = "gradient" if box.kind == "gradient" else "module"
         kind = "failed" if any(node.error for node in nodes) else kind
@@ -128,7 +115,7 @@ class View:
         nodes = list(box.within())
         inside = set(nodes)
         sources = dict.fromkeys(x for node in nodes for x in node.inputs if x not in inside)
-        inputs = [x for x in sources if x.is_op or (x.tensor is not None and not x.tensor.requires_grad)]
+        inputs = [x for x in sources if x.is_op or (x.tensor is not None and not x.requires_grad)]
         used = [node for node in nodes if node.is_op and not inside.issuperset(self.users.get(node, ()))]
         return inputs, used or [node for node in nodes if node.is_output]
 
@@ -147,9 +134,8 @@ class View:
                 if tail is head and not between_nodes:
                     continue
                 key = (tail, head, use if between_nodes else -1)
-                flows = x.tensor is not None and x.tensor.requires_grad
                 if key in arrows:
-                    arrows[key].gradient |= flows
+                    arrows[key].gradient |= x.requires_grad
                     continue
                 outside = self._frame_of(head) is not self._frame_of(tail)
                 again = latest.get(tail, -1) >= latest[head]
@@ -157,13 +143,14 @@ class View:
                     if tail in returning:  # one arrow says it
                         continue
                     returning.add(tail)
+                is_computed = x.is_op or isinstance(tail, Box)
                 arrows[key] = Arrow(
                     shapes[tail],
                     shapes[head],
-                    gradient=flows,
-                    main=flows and (x.is_op or isinstance(tail, Box)),
+                    gradient=x.requires_grad,
+                    main=x.requires_grad and is_computed,
                     again=again,
-                    room=outside and enters[head] and (x.is_op or isinstance(tail, Box)),
+                    room=outside and enters[head] and is_computed,
                     upward=x.is_gradient and node.is_gradient,
                 )
         return list(arrows.values())
@@ -182,24 +169,18 @@ class View:
     def _color(self, shapes: dict[Node | Box, Shape]) -> Legend:
         """Fill the shapes by a quantity, on a scale of logarithms."""
         amounts = {item: self._amount(item) for item in shapes}
-        known = [
-            amount for amount in amounts.values() if amount is not None and amount > 0 and isfinite(amount)
-        ]
+        known = [amount for amount in amounts.values() if amount and isfinite(amount)]
         low, high = (min(known), max(known)) if known else (0.0, 0.0)
         for item, shape in shapes.items():
             amount = amounts[item]
             shape.fill = SCALE[0]
             if amount and low < high:
-                reached = amount if amount < high else high  # as of NaN
-                place = (log(reached) - log(low)) / (log(high) - log(low))
+                place = (log(min(amount, high)) - log(low)) / (log(high) - log(low))
                 shape.fill = SCALE[round(place * (len(SCALE) - 1))]
-            shape.lines = [
-                [(text, TEXT if color in (QUIET, GRADIENT) else color) for text, color in line]
-                for line in shape.lines
-            ]
-        write = {"memory": labels.size, "time": labels.duration}.get(self.color_by or "", "{:.3g}".format)
-        quantity = {"grad": "gradient (rms)", "value": "value (rms)"}.get(self.color_by or "", self.color_by)
-        return Legend(str(quantity), write(low), write(high), SCALE)
+            shape.lines = [[(text, TEXT) for text, _ in line] for line in shape.lines]
+        write = {"memory": labels.size, "time": labels.duration}.get(self.color_by, "{:.3g}".format)
+        quantity = {"grad": "gradient (rms)", "value": "value (rms)"}.get(self.color_by, self.color_by)
+        return Legend(quantity, write(low), write(high), SCALE)
 
     def _amount(self, item: Node | Box) -> float | None:
         if isinstance(item, Box):
@@ -214,15 +195,15 @@ class View:
         if self.color_by == "time":
             measured = self.seconds(item) if item.is_op else None
             return sum(measured) if measured is not None else None
-        value = item.value
-        if self.color_by == "grad":
-            gradient = item.tensor.grad if item.tensor is not None else None
-            value = gradient.data if gradient is not None else None
-        return labels.rms(value) if value is not None and value.dtype.kind in "iufc" and value.size else None
+        value = item.grad if self.color_by == "grad" else item.value
+        if value is None or value.dtype.kind not in "iufc" or not value.size:
+            return None
+        amount = labels.rms(value)
+        return inf if isnan(amount) else amount
 
 
-def _around(item: Node | Box) -> Box:
-    return item.parent if isinstance(item, Box) else item.box  # type: ignore[return-value]
+def _around(item: Node | Box) -> Box | None:
+    return item.parent if isinstance(item, Box) else item.box
 
 
 def _label(box: Box) -> str:
