@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+FONT = "Arial"  # a font of its widths is at hand nearly everywhere, also where none is called Helvetica
+
+BORDER = "#8a8f98"
 # Okabe and Ito's palette, which the colour-blind can tell apart: fill and border of each kind of shape.
 COLORS = {
     "parameter": ("#fff3d9", "#e69f00"),
     "data": ("#e6f3fb", "#56b4e9"),
-    "op": ("#ffffff", "#8a8f98"),
+    "op": ("#ffffff", BORDER),
     "output": ("#dff3ea", "#009e73"),
     "constant": ("#f3f3f4", "#b5b9c0"),
     "module": ("#f0f1f4", "#4b5563"),
@@ -16,7 +19,9 @@ COLORS = {
     "failed": ("#fde3d5", "#d55e00"),
 }
 TEXT, QUIET, GRADIENT = "#111827", "#6b7280", "#a8480b"
-BACKWARD = "#b0508a"  # of arrows from gradient to gradient
+PLAIN, FLOWING, BACKWARD = "#9aa0a8", "#4b5563", "#b0508a"
+"""Of arrows in general, of those that gradients flow back along, and of those between gradients."""
+FRAME, GRADIENT_FRAME = "#d5d8dd", "#e7c6da"
 
 Line = list[tuple[str, str]]
 """A small line of text in a shape: one or two cells side by side, each a text and its colour."""
@@ -29,7 +34,7 @@ class Frame:
     label: str
     parent: Frame | None = None
     tooltip: str = ""
-    color: str = "#d5d8dd"
+    color: str = FRAME
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +51,12 @@ class Shape:
     frame: Frame | None = None
     fill: str | None = None
     """In place of the kind's own, where colours show a quantity."""
+
+    @property
+    def colors(self) -> tuple[str, str]:
+        """Its fill and border."""
+        fill, border = COLORS[self.kind]
+        return self.fill or fill, border
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +75,16 @@ class Arrow:
     """Whether its tail is to be laid out below its head, so that gradients stand beside what they are of."""
     room: bool = False
     """Whether it enters a frame above whose shape others stand, and needs to be longer."""
+
+    @property
+    def color(self) -> str:
+        if self.upward:
+            return BACKWARD
+        return FLOWING if self.gradient and self.head.kind != "gradient" else PLAIN
+
+    @property
+    def thickness(self) -> float:
+        return 1.0 if self.color == PLAIN else 1.3
 
 
 @dataclass(eq=False, slots=True)

@@ -12,7 +12,19 @@ from typing import Any
 
 from graphviz import CalledProcessError, Digraph, ExecutableNotFound
 
-from autograd.drawing.diagram import BACKWARD, COLORS, QUIET, Arrow, Diagram, Frame, Legend, Shape, printable
+from autograd.drawing.diagram import (
+    BORDER,
+    FONT,
+    FRAME,
+    PLAIN,
+    QUIET,
+    Arrow,
+    Diagram,
+    Frame,
+    Legend,
+    Shape,
+    printable,
+)
 
 ADVICE = (
     "the program dot is not installed: install Graphviz (apt install graphviz, brew install graphviz), "
@@ -74,7 +86,12 @@ class Picture(Digraph):  # type: ignore[misc]
                     Path(self.filepath).unlink(missing_ok=True)
         if filename is not None:
             self.filename = filename
-        written, text = self._without_dot() if failure else (kind, self.pipe(kind, encoding="utf-8"))
+        if not failure:
+            written, text = kind, self.pipe(kind, encoding="utf-8")
+        elif drawn := self._drawn_without_dot():
+            written, text = "svg", drawn
+        else:
+            written, text = "dot", self.source
         path = Path(directory or self.directory, outfile or f"{self.filename}.{kind}").with_suffix(
             f".{written}"
         )
@@ -88,26 +105,25 @@ class Picture(Digraph):  # type: ignore[misc]
             self._view(str(path), format=written, quiet=bool(options.get("quiet_view")))
         return str(path)
 
-    def _without_dot(self) -> tuple[str, str]:
-        """Return the format and the text of what can be drawn without dot."""
+    def _drawn_without_dot(self) -> str:
+        """Return SVG; nothing where graphlay is not installed, or the graph is too much for it."""
         from autograd.drawing.layout import svg
 
         try:
-            return "svg", svg(self.diagram or Diagram())
-        except (ModuleNotFoundError, ValueError):  # there is no graphlay, or the graph is too much for it
-            return "dot", self.source
+            return svg(self.diagram or Diagram())
+        except (ModuleNotFoundError, ValueError):
+            return ""
 
     def pipe(self, format: Any = None, *, encoding: Any = None, **options: Any) -> Any:
         """Return a picture as bytes, or as text in an encoding."""
         kind = format or self.format
-        written, text = kind, ""
         if kind in OWN_FORMATS:
             text = str(self.html()) if kind == "html" else self.source
-        elif kind == "svg" and not shutil.which("dot"):
-            written, text = self._without_dot()
-        if text and written == kind:
-            return text if encoding is not None else text.encode()
-        return super().pipe(format, encoding=encoding, **options)
+        elif kind == "svg" and not shutil.which("dot") and (drawn := self._drawn_without_dot()):
+            text = drawn
+        else:
+            return super().pipe(format, encoding=encoding, **options)
+        return text if encoding is not None else text.encode()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
         """Show the picture in a notebook; where it cannot be drawn, the page, which draws itself."""
@@ -122,7 +138,7 @@ class Page(str):
 
     def _repr_html_(self) -> str:
         return (
-            f'<iframe srcdoc="{escape(self)}" style="width: 100%; height: 640px; border: 1px solid #d5d8dd" '
+            f'<iframe srcdoc="{escape(self)}" style="width: 100%; height: 640px; border: 1px solid {FRAME}" '
             'title="computation graph"></iframe>'
         )
 
@@ -135,18 +151,18 @@ def picture_of(diagram: Diagram, page_data: Callable[[], dict[str, Any]]) -> Pic
             "rankdir": diagram.direction,
             "nodesep": "0.25",
             "ranksep": "0.3",
-            "fontname": "Arial",
+            "fontname": FONT,
             **_below(diagram),
         },
         node_attr={
             "shape": "box",
             "style": "filled,rounded",
-            "fontname": "Arial",
+            "fontname": FONT,
             "fontsize": "11",
             "margin": "0.08,0.05",
             "height": "0.3",
         },
-        edge_attr={"arrowsize": "0.6", "color": "#9aa0a8"},
+        edge_attr={"arrowsize": "0.6", "color": PLAIN},
         diagram=diagram,
         page_data=page_data,
     )
@@ -168,7 +184,7 @@ def _below(diagram: Diagram) -> dict[str, str]:
 def _legend(legend: Legend) -> str:
     steps = "".join(f'<td bgcolor="{color}" width="28" height="10"></td>' for color in legend.colors)
     return (
-        '<table border="0" cellborder="1" cellspacing="0" color="#8a8f98"><tr>'
+        f'<table border="0" cellborder="1" cellspacing="0" color="{BORDER}"><tr>'
         f'<td border="0">{_small(f"{legend.quantity}: {legend.least} ")}</td>{steps}'
         f'<td border="0">{_small(f" {legend.largest}")}</td></tr></table>'
     )
@@ -203,7 +219,7 @@ def _shapes(diagram: Diagram) -> Iterator[str]:
 
 
 def _shape(shape: Shape) -> str:
-    fill, border = COLORS[shape.kind]
+    fill, border = shape.colors
     rows = [f"<b>{_text(shape.title)}</b>"]
     for line in shape.lines:
         if len(line) == 1:
@@ -214,16 +230,14 @@ def _shape(shape: Shape) -> str:
     table = "".join(f"<tr><td>{row}</td></tr>" for row in rows)
     return (
         f'\t{shape.name} [label=<<table border="0" cellspacing="0" cellpadding="1">{table}</table>> '
-        f'color="{border}" fillcolor="{shape.fill or fill}" tooltip={_quoted(shape.tooltip)}]\n'
+        f'color="{border}" fillcolor="{fill}" tooltip={_quoted(shape.tooltip)}]\n'
     )
 
 
 def _arrow(arrow: Arrow) -> str:
     attributes = []
-    if arrow.upward:
-        attributes.append(f'color="{BACKWARD}" penwidth=1.3')
-    elif arrow.gradient and arrow.head.kind != "gradient":
-        attributes.append('color="#4b5563" penwidth=1.3')
+    if arrow.color != PLAIN:
+        attributes.append(f'color="{arrow.color}" penwidth={arrow.thickness}')
     if arrow.again:
         attributes.append("style=dashed constraint=false")
     elif arrow.main:

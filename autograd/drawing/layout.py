@@ -7,10 +7,10 @@ from itertools import pairwise
 from math import hypot
 from typing import Any
 
-from autograd.drawing.diagram import BACKWARD, COLORS, QUIET, TEXT, Arrow, Diagram, Frame, Shape, printable
+from autograd.drawing.diagram import BORDER, FONT, QUIET, TEXT, Arrow, Diagram, Frame, Line, Shape, printable
 
 Point = tuple[float, float]
-Box = tuple[float, float, float, float]  # left, top, width and height, in points
+Bounds = tuple[float, float, float, float]  # left, top, width and height, in points
 
 TITLE, SMALL = 11.0, 9.0
 TITLE_ROW, SMALL_ROW = 15.0, 12.0
@@ -47,8 +47,8 @@ def svg(diagram: Diagram) -> str:
     page = left, top - MARGIN, width, height
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}pt" height="{_n(height)}pt" '
-        f'viewBox="{" ".join(map(_n, page))}" font-family="Arial,Helvetica,sans-serif">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_length(width)}pt" height="{_length(height)}pt" '
+        f'viewBox="{" ".join(map(_length, page))}" font-family="{FONT},Helvetica,sans-serif">\n'
         f"{_rectangle(page, 'white', 'none', 0)}\n"
         + "".join(f"{part}\n" for part in (*frames, *arrows, *labels, *shapes, *below))
         + "</svg>\n"
@@ -58,7 +58,7 @@ def svg(diagram: Diagram) -> str:
 # ------------------------------------------------------------------------------------------- places
 
 
-def _place(diagram: Diagram) -> tuple[dict[Shape | Frame, Box], list[list[Point]], Box]:
+def _place(diagram: Diagram) -> tuple[dict[Shape | Frame, Bounds], list[list[Point]], Bounds]:
     """Return where each shape and frame stands, the way of each arrow, and the box around all of them."""
     import graphlay
 
@@ -122,7 +122,7 @@ def _size(item: Shape | Frame) -> Point:
     return max(widths) + 2 * SIDE, TITLE_ROW + SMALL_ROW * len(item.lines) + 2 * TOP
 
 
-def _line_width(line: list[tuple[str, str]]) -> float:
+def _line_width(line: Line) -> float:
     return sum(_width(text, SMALL) for text, _ in line) + COLUMN_GAP * (len(line) - 1)
 
 
@@ -134,7 +134,7 @@ def _width(text: str, size: float, bold: bool = False) -> float:
 # -------------------------------------------------------------------------------------------- marks
 
 
-def _frames(diagram: Diagram, boxes: dict[Shape | Frame, Box]) -> tuple[list[str], list[str]]:
+def _frames(diagram: Diagram, boxes: dict[Shape | Frame, Bounds]) -> tuple[list[str], list[str]]:
     """Return the frames that have something in them, and their labels, which stand on the arrows."""
     rectangles, labels = [], []
     depth: dict[Frame | None, int] = {None: 0}
@@ -150,9 +150,9 @@ def _frames(diagram: Diagram, boxes: dict[Shape | Frame, Box]) -> tuple[list[str
     return rectangles, labels
 
 
-def _shape(shape: Shape, box: Box) -> str:
+def _shape(shape: Shape, box: Bounds) -> str:
     left, top, width, _ = box
-    fill, border = COLORS[shape.kind]
+    fill, border = shape.colors
     y = top + TOP + TITLE_ROW
     parts = [_words(left + width / 2, y - 4, shape.title, TITLE, TEXT, bold=True)]
     for line in shape.lines:
@@ -160,17 +160,12 @@ def _shape(shape: Shape, box: Box) -> str:
         for text, color in line:
             parts.append(_words(x + _width(text, SMALL) / 2, y - 3, text, SMALL, color))
             x += _width(text, SMALL) + COLUMN_GAP
-    parts.insert(0, _tooltip(shape.tooltip) + _rectangle(box, shape.fill or fill, border))
+    parts.insert(0, _tooltip(shape.tooltip) + _rectangle(box, fill, border))
     return f'<g class="shape" id="{escape(shape.name)}" text-anchor="middle">{"".join(parts)}</g>'
 
 
 def _arrow(arrow: Arrow, route: list[Point]) -> str:
     """Draw a line with rounded turns, and its head."""
-    color, thickness = "#9aa0a8", 1.0
-    if arrow.upward:
-        color, thickness = BACKWARD, 1.3
-    elif arrow.gradient and arrow.head.kind != "gradient":
-        color, thickness = "#4b5563", 1.3
     points = route[:1] + [after for before, after in pairwise(route) if before != after]
     (x, y), (u, v) = points[-1], _toward(points[-1], points[-2])
     neck, wing = (x + HEAD * u, y + HEAD * v), 0.4 * HEAD
@@ -180,9 +175,9 @@ def _arrow(arrow: Arrow, route: list[Point]) -> str:
     head = [(x, y), (neck[0] - wing * v, neck[1] + wing * u), (neck[0] + wing * v, neck[1] - wing * u)]
     dashes = 'stroke-dasharray="4 3"' if arrow.again else ""
     return (
-        f'<g class="arrow"><path d="{path}L{_point(neck)}" fill="none" stroke="{color}" '
-        f'stroke-width="{thickness}" {dashes}/>'
-        f'<polygon points="{" ".join(map(_point, head))}" fill="{color}"/></g>'
+        f'<g class="arrow"><path d="{path}L{_point(neck)}" fill="none" stroke="{arrow.color}" '
+        f'stroke-width="{arrow.thickness}" {dashes}/>'
+        f'<polygon points="{" ".join(map(_point, head))}" fill="{arrow.color}"/></g>'
     )
 
 
@@ -211,15 +206,15 @@ def _below(diagram: Diagram, center: float, top: float) -> tuple[list[str], Poin
         x, y, width = center - total / 2 + first + COLUMN_GAP, y + 2 * SMALL_ROW, max(width, total)
         parts.append(_words(x - first - COLUMN_GAP, y - 3, words, SMALL, QUIET))
         for number, color in enumerate(legend.colors):
-            parts.append(_rectangle((x + 28 * number, y - 11, 28.0, 10.0), color, "#8a8f98", 0))
+            parts.append(_rectangle((x + 28 * number, y - 11, 28.0, 10.0), color, BORDER, 0))
         parts.append(_words(x + bar + COLUMN_GAP, y - 3, legend.largest, SMALL, QUIET))
     return parts, (width, y - top)
 
 
-def _rectangle(box: Box, fill: str, border: str, rounding: float = ROUNDING) -> str:
-    x, y, width, height = map(_n, box)
+def _rectangle(box: Bounds, fill: str, border: str, rounding: float = ROUNDING) -> str:
+    x, y, width, height = map(_length, box)
     return (
-        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{_n(rounding)}" '
+        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{_length(rounding)}" '
         f'fill="{escape(fill)}" stroke="{escape(border)}"/>'
     )
 
@@ -227,11 +222,11 @@ def _rectangle(box: Box, fill: str, border: str, rounding: float = ROUNDING) -> 
 def _words(x: float, y: float, text: str, size: float, color: str, more: str = "", bold: bool = False) -> str:
     text = printable(text)
     if text and text.isascii():  # other fonts may stand in for Arial, and be wider
-        more += f' textLength="{_n(_width(text, size, bold))}" lengthAdjust="spacingAndGlyphs"'
+        more += f' textLength="{_length(_width(text, size, bold))}" lengthAdjust="spacingAndGlyphs"'
     if bold:
         more += ' font-weight="bold"'
     return (
-        f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}" fill="{escape(color)}" {more}>'
+        f'<text x="{_length(x)}" y="{_length(y)}" font-size="{_length(size)}" fill="{escape(color)}" {more}>'
         f"{escape(text).replace('  ', ' &#160;')}</text>"
     )
 
@@ -242,9 +237,9 @@ def _tooltip(text: str) -> str:
 
 
 def _point(point: Point) -> str:
-    return f"{_n(point[0])},{_n(point[1])}"
+    return f"{_length(point[0])},{_length(point[1])}"
 
 
-def _n(number: float) -> str:
+def _length(number: float) -> str:
     """Write a length in hundredths of a point, without zeros at the end."""
     return f"{round(number, 2) + 0.0:.12g}"

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from math import inf, isfinite, isnan, log
 
 from autograd.drawing import labels
-from autograd.drawing.diagram import QUIET, TEXT, Arrow, Diagram, Frame, Legend, Line, Shape
+from autograd.drawing.diagram import (
+    FRAME,
+    GRADIENT_FRAME,
+    QUIET,
+    TEXT,
+    Arrow,
+    Diagram,
+    Frame,
+    Legend,
+    Line,
+    Shape,
+)
 from autograd.drawing.folding import stand_ins
 from autograd.drawing.graph import Box, Graph, Node, users_of
 from autograd.tensor import Tensor
@@ -70,7 +81,7 @@ class View:
                 # There is nothing to frame, or the frame of the module says how often it is repeated.
                 self.frames[box] = around
             else:
-                color = "#e7c6da" if box.kind == "gradient" else "#d5d8dd"
+                color = GRADIENT_FRAME if box.kind == "gradient" else FRAME
                 self.frames[box] = Frame(_label(box), around, labels.box_tooltip(box), color)
 
     def _frame_of(self, item: Node | Box) -> Frame | None:
