@@ -17,6 +17,7 @@ WHOLE = 64  # elements up to which all are shown
 SIDE = 32  # rows and columns of the sample of a large array
 BINS = 32
 MOST = 5000  # nodes of a page
+NO_STEPS = Steps([], {}, 0)
 
 
 class Arrays:
@@ -42,41 +43,48 @@ def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: s
     arrays = Arrays()
     walked, why_not = _walked(graph)
     numbers = {node: place for place, node in enumerate(graph.nodes)}
-    places = {node.tensor: place for node, place in numbers.items() if node.tensor is not None}
-    boxes = {box: place for place, box in enumerate(graph.boxes())}
-    with np.errstate(all="ignore"):
-        local = [local_derivatives(step.node) for step in walked.steps]
+    boxes: dict[Box | None, int] = {box: place for place, box in enumerate(graph.boxes())}
     return {
         "title": _title(graph, names),
         "caption": caption + ("; Unfold all shows them" if caption else ""),
         "direction": direction,
         "nodes": [_node(node, names, numbers, boxes, arrays, walked) for node in graph.nodes],
-        "boxes": [
-            {
-                "label": _label(box),
-                "parent": boxes.get(box.parent) if box.parent is not None else None,
-                "parameters": (labels.parameter_count(box) or None)
-                if box.kind in ("module", "repeat")
-                else None,
-                "folded": box.folded or box.kind == "repeat",
-                "kind": box.kind,
-                "of": None if box.of is None else boxes[box.of],
-            }
-            for box in boxes
-        ],
+        "boxes": [_box(box, boxes) for box in graph.boxes()],
         "outputs": [numbers[output] for output in graph.outputs],
-        "steps": [
-            {
-                "node": places[step.node],
-                "arriving": arrays.number(step.arriving),
-                "leaving": [[places[x], arrays.number(gradient)] for x, gradient in step.leaving.items()],
-                "local": [[places[x], arrays.number(derivative)] for x, derivative in derivatives.items()],
-            }
-            for step, derivatives in zip(walked.steps, local, strict=True)
-        ],
+        "steps": _steps(walked, numbers, arrays),
         "no_steps": why_not,
         "arrays": arrays.described,
     }
+
+
+def _box(box: Box, boxes: dict[Box | None, int]) -> dict[str, Any]:
+    has_parameters = box.kind in ("module", "repeat")
+    return {
+        "label": _label(box),
+        "parent": boxes.get(box.parent),
+        "parameters": (labels.parameter_count(box) if has_parameters else 0) or None,
+        "folded": box.folded or box.kind == "repeat",
+        "kind": box.kind,
+        "of": boxes.get(box.of),
+    }
+
+
+def _steps(walked: Steps, numbers: dict[Node, int], arrays: Arrays) -> list[dict[str, Any]]:
+    places = {node.tensor: place for node, place in numbers.items()}
+
+    def numbered(gradients: dict[Tensor, Any]) -> list[list[int]]:
+        return [[places[x], arrays.number(gradient)] for x, gradient in gradients.items()]
+
+    with np.errstate(all="ignore"):
+        return [
+            {
+                "node": places[step.node],
+                "arriving": arrays.number(step.arriving),
+                "leaving": numbered(step.leaving),
+                "local": numbered(local_derivatives(step.node)),
+            }
+            for step in walked.steps
+        ]
 
 
 def _title(graph: Graph, names: dict[Tensor, str]) -> str:
@@ -86,10 +94,10 @@ def _title(graph: Graph, names: dict[Tensor, str]) -> str:
 
 def _label(box: Box) -> str:
     """Name a box: on a page, where all blocks of a repetition are, they have names of their own."""
-    if box.kind in ("module", "gradient"):
-        words = [box.path, f"gradient of {box.title}" if box.kind == "gradient" else box.title]
-    elif box.blocks and isinstance(block := box.blocks[0][0], Box) and len(box.blocks[0]) == 1:
-        words = [labels.box_path(block), labels.box_title(block)]
+    if box.is_module:
+        words = [box.path, labels.module_title(box)]
+    elif (module := box.repeated) is not None:
+        words = [labels.box_path(module), labels.box_title(module)]
     else:
         words = [labels.box_title(box)]
     return "  ".join(filter(None, words))
@@ -107,11 +115,10 @@ def _folded_data(graph: Graph, names: dict[Tensor, str], direction: str, caption
         for x in node.inputs:
             if head in numbers and numbers.get(shown[x], MOST) < numbers[head]:
                 inputs[head][numbers[shown[x]]] = None
-    nothing = Steps([], {}, 0)
     nodes = [
         BLANK | {"kind": "module", "title": labels.box_title(item), "op": None, "lines": []}
         if isinstance(item, Box)
-        else _node(item, names, {}, {}, arrays, nothing)
+        else _node(item, names, {}, {}, arrays, NO_STEPS)
         for item in items
     ]
     for item, entry in zip(items, nodes, strict=True):
@@ -135,39 +142,37 @@ def _walked(graph: Graph) -> tuple[Steps, str]:
     if len(outputs) < len(graph.outputs):
         return Steps([], {}, 0), "The op in red has failed, so there is no way back."
     if not any(output.requires_grad for output in outputs):
-        return Steps([], {}, 0), "No output requires gradients, so there is no way back."
+        return NO_STEPS, "No output requires gradients, so there is no way back."
     try:
         with np.errstate(all="ignore"):
             return walk(outputs), ""
     except Exception as error:
-        return Steps([], {}, 0), f"There is no way back through this graph: {error}"
+        return NO_STEPS, f"There is no way back through this graph: {error}"
 
 
 def _node(
     node: Node,
     names: dict[Tensor, str],
     numbers: dict[Node, int],
-    boxes: dict[Box, int],
+    boxes: dict[Box | None, int],
     arrays: Arrays,
     walked: Steps,
 ) -> dict[str, Any]:
-    tensor = node.tensor
-    op = tensor.op if tensor is not None else None
-    gradient = None
-    if tensor is not None:
-        gradient = tensor.grad.data if tensor.grad is not None else walked.gradients.get(tensor)
+    op, gradient = node.op, node.grad
+    if gradient is None and node.tensor is not None:
+        gradient = walked.gradients.get(node.tensor)
     lines = labels.parameters(node)
     lines += [of] if (of := labels.whose_gradient(node, names)) else []
     return BLANK | {
         "kind": labels.kind_of(node),
         "title": labels.title_of(node, names),
-        "op": op.name if op is not None else None,
+        "op": node.op_name or None,
         "lines": lines,
         "inputs": [numbers[x] for x in node.inputs if x in numbers],
-        "box": boxes.get(node.box) if node.box is not None else None,
+        "box": boxes.get(node.box),
         "value": None if node.error else arrays.number(node.value),
         "grad": arrays.number(gradient) if gradient is not None else None,
-        "tracked": tensor is not None and tensor.requires_grad,
+        "tracked": node.requires_grad,
         "bytes": None if node.error else labels.nbytes(node),
         "made": op.line if op is not None else None,
         "rule": [[f"by {name}", formula] for name, formula in rules_of(op)] if op is not None else [],
