@@ -13,6 +13,7 @@ from autograd.trees import flatten
 
 if TYPE_CHECKING:
     from autograd.drawing.dot import Picture
+    from autograd.drawing.graph import Graph
 
 SHOWN = ("values", "grads", "shapes", "dtypes", "memory", "time")
 QUANTITIES = ("grad", "memory", "time", "value")
@@ -57,10 +58,7 @@ def draw_graph(
     """
     from autograd.drawing.data import page_data
     from autograd.drawing.dot import picture_of
-    from autograd.drawing.failures import graph_of_error
     from autograd.drawing.folding import fold
-    from autograd.drawing.graph import graph_of
-    from autograd.drawing.steps import seconds, walk
     from autograd.drawing.view import View
 
     _check("direction", direction, ("TB", "LR"))
@@ -75,26 +73,10 @@ def draw_graph(
     called = {tensor: name for name, tensor in _named(names or {})}
     if isinstance(target, Jitted):
         return _draw_program(target, inputs, direction)
-    if isinstance(target, BaseException):
-        graph = graph_of_error(target)
-    else:
-        outputs = flatten(target(*inputs) if callable(target) else [target, *inputs])
-        if not outputs or not all(type(output) is Tensor for output in outputs):
-            kinds = ", ".join(sorted({type(output).__name__ for output in outputs})) or "nothing"
-            raise TypeError(f"draw_graph draws Tensors, or a module called on inputs, and got {kinds}")
-        if backward and not any(output.requires_grad for output in outputs):
-            raise ValueError("backward=True draws the graph of gradients, and no output requires gradients")
-        graph = graph_of(outputs, walk(outputs, record=True) if backward else None)
-    times: dict[Any, Any] = {}
-
-    def measured(node: Any) -> Any:
-        if node not in times:
-            times[node] = seconds(node.tensor)
-        return times[node]
-
+    graph = _graph(target, inputs, backward)
     caption = fold(graph, depth, collapse, max_nodes)
     cure = "; max_nodes=None draws them all" if caption else ""
-    diagram = View(graph, called, shown, color_by, measured).diagram(direction, caption + cure)
+    diagram = View(graph, called, shown, color_by).diagram(direction, caption + cure)
     data = partial(page_data, graph, called, direction, caption)
     finalize(data, graph.take_apart).atexit = False
     return picture_of(diagram, data)
@@ -116,6 +98,22 @@ def _named(names: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
                 f"names of draw_graph maps names to Tensors, and {name!r} to {type(tensor).__name__}"
             )
         yield str(name), tensor
+
+
+def _graph(target: Any, inputs: tuple[Any, ...], backward: bool) -> Graph:
+    from autograd.drawing.failures import graph_of_error
+    from autograd.drawing.graph import graph_of
+    from autograd.drawing.steps import walk
+
+    if isinstance(target, BaseException):
+        return graph_of_error(target)
+    outputs = flatten(target(*inputs) if callable(target) else [target, *inputs])
+    if not outputs or not all(type(output) is Tensor for output in outputs):
+        kinds = ", ".join(sorted({type(output).__name__ for output in outputs})) or "nothing"
+        raise TypeError(f"draw_graph draws Tensors, or a module called on inputs, and got {kinds}")
+    if backward and not any(output.requires_grad for output in outputs):
+        raise ValueError("backward=True draws the graph of gradients, and no output requires gradients")
+    return graph_of(outputs, walk(outputs, record=True) if backward else None)
 
 
 def _draw_program(function: Jitted, inputs: tuple[Any, ...], direction: str) -> Picture:

@@ -61,7 +61,7 @@ def lines_of(
         return lines
     if "memory" in show:
         lines.append([(memory(node), QUIET)])
-    if "time" in show and node.is_op and (measured := seconds(node)) is not None:
+    if "time" in show and (measured := seconds(node)) is not None:
         forward, backward = measured
         back = f", gradient {duration(backward)}" if backward else ""
         lines.append([(f"{duration(forward)}{back}", QUIET)])

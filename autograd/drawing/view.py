@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
 from math import inf, isfinite, isnan, log
 
 from autograd.drawing import labels
@@ -20,6 +20,7 @@ from autograd.drawing.diagram import (
 )
 from autograd.drawing.folding import stand_ins
 from autograd.drawing.graph import Box, Graph, Node, users_of
+from autograd.drawing.steps import seconds
 from autograd.tensor import Tensor
 
 # From little to much: light enough for dark text, and told apart by the colour-blind.
@@ -29,18 +30,11 @@ SCALE = ["#ffffff", "#e3eef9", "#c3dbf0", "#9dc6e6", "#6fa8d6"]
 class View:
     """What is shown of a graph, and how."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        names: dict[Tensor, str],
-        show: set[str],
-        color_by: str | None,
-        seconds: Callable[[Node], tuple[float, float] | None],
-    ) -> None:
+    def __init__(self, graph: Graph, names: dict[Tensor, str], show: set[str], color_by: str | None) -> None:
         self.names = names
         self.show = show
         self.color_by = color_by or ""
-        self.seconds = seconds
+        self.seconds = cache(_seconds)  # one measurement for the lines and the colours
         self.shown = stand_ins(graph)
         self.graph = graph
         self.users = users_of(graph)
@@ -204,13 +198,17 @@ class View:
         if self.color_by == "memory":
             return labels.nbytes(item)
         if self.color_by == "time":
-            measured = self.seconds(item) if item.is_op else None
+            measured = self.seconds(item)
             return sum(measured) if measured is not None else None
         value = item.grad if self.color_by == "grad" else item.value
         if value is None or value.dtype.kind not in "iufc" or not value.size:
             return None
         amount = labels.rms(value)
         return inf if isnan(amount) else amount
+
+
+def _seconds(node: Node) -> tuple[float, float] | None:
+    return seconds(node.tensor) if node.tensor is not None else None
 
 
 def _around(item: Node | Box) -> Box | None:
