@@ -140,7 +140,7 @@ def _walked(graph: Graph) -> tuple[Steps, str]:
     """Go back through the graph; say why not, if that cannot be."""
     outputs = [node.tensor for node in graph.outputs if node.tensor is not None and not node.error]
     if len(outputs) < len(graph.outputs):
-        return Steps([], {}, 0), "The op in red has failed, so there is no way back."
+        return NO_STEPS, "The op in red has failed, so there is no way back."
     if not any(output.requires_grad for output in outputs):
         return NO_STEPS, "No output requires gradients, so there is no way back."
     try:
@@ -229,7 +229,6 @@ def described(array: Any) -> dict[str, Any]:
     return {
         "shape": list(array.shape),
         "dtype": str(array.dtype),
-        "bytes": int(array.nbytes),
         "min": _written(exact.min()) if finite.size else None,
         "mean": _written(labels.mean(finite)) if finite.size else None,
         "max": _written(exact.max()) if finite.size else None,

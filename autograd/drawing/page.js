@@ -12,9 +12,14 @@ const reached = nodes.map(() => []);
 for (const { leaving } of steps) for (const [to, array] of leaving) reached[to].push(array);
 reached.forEach(([array, ...more], n) => more.length || (gradients[n] ??= arrays[array]));
 
+/** What arrives at the ends of the graph before the first step. */
+const arriving = new Map(steps.map((it) => [it.node, arrays[it.arriving]]));
+const seeds = outputs.filter((n) => !consumers[n].length && arriving.has(n)).map((n) => [n, { array: arriving.get(n), values: arriving.get(n).values, parts: 0 }]);
+
 /** Whether each node is of the gradients' own graph, as constants are that are only used there. */
 const backward = nodes.map(({ kind }) => kind === "gradient");
 nodes.forEach(({ kind }, n) => (backward[n] ||= kind === "constant" && consumers[n].length > 0 && consumers[n].every((to) => backward[to])));
+const hasBackward = backward.includes(true);
 
 // ------------------------------------------------------------------------------------------ words
 
@@ -107,7 +112,7 @@ nodes.forEach((node, n) => {
 });
 
 /** Unfolded, repeated modules have no frame beside their gradients, of which other ones may be repeated. */
-const dissolves = (b) => boxes[b].kind === "repeat" && !folded[b] && backward.includes(true) && contents[b].every((n) => nodes[n].box !== b);
+const dissolves = (b) => boxes[b].kind === "repeat" && !folded[b] && hasBackward && contents[b].every((n) => nodes[n].box !== b);
 
 /** Return what is to be seen: items (nodes, folded boxes, open boxes with children) and merged edges. */
 function visibleGraph() {
@@ -171,14 +176,19 @@ function opsIn(b) {
   return ops && boxes[b].kind !== "earlier" ? [`${count(ops)} op${ops === 1 ? "" : "s"}`] : [];
 }
 
+/** Say what is in a box: its ops and parameters. */
+function wordsOn(b) {
+  const { parameters } = boxes[b];
+  return [...opsIn(b), ...(parameters ? [`${count(parameters)} parameters`] : [])];
+}
+
 const kindOf = (b) => (boxes[b].kind === "module" ? "module" : "box");
 
 /** Set the texts of an item, and its size from them. */
 function dress(item) {
   if (item.node === null) {
-    const { parameters } = boxes[item.box];
     item.title = `▸ ${shortened(boxName(item.box), 60)}`;
-    item.small = [...opsIn(item.box), ...(parameters ? [`${count(parameters)} parameters`] : [])];
+    item.small = wordsOn(item.box);
     item.cells = [];
   } else {
     const { title, lines, value, error } = nodes[item.node], grad = gradients[item.node];
@@ -275,6 +285,7 @@ function drawCells(item, g) {
 let selected = null; // the number of a node
 let step = null; // 0: before the first; null: not stepping
 let matches = [];
+let match = -1; // the place of the one that is shown
 
 /** Return the nodes on the ways from a node to the outputs, or of a gradient, to where they end. */
 function pathToOutputs(n) {
@@ -295,7 +306,7 @@ function pathToOutputs(n) {
 function paint() {
   const query = $("query").value.trim() !== "", lit = new Set();
   const path = selected !== null && step === null ? pathToOutputs(selected) : null;
-  for (const n of path ?? matches.filter((match) => match.node !== null).map((match) => match.node)) lit.add(scene.stands[n]);
+  for (const n of path ?? matches.filter((it) => it.node !== null).map((it) => it.node)) lit.add(scene.stands[n]);
   const found = new Set(matches.map(standing));
   if (!path) for (const item of found) lit.add(item);
   $("picture").classList.toggle("dimmed", path !== null || query);
@@ -309,10 +320,10 @@ function paint() {
     if (item.node !== null) item.drawn.setAttribute("aria-pressed", item.node === selected);
   }
   paintEdges("lit", ({ pairs }) => path && pairs.some(([x, n]) => path.has(x) && path.has(n)));
-  const flowed = new Map((step === null ? [] : steps.slice(0, step)).map((it, i) => [it.node, { it, last: i === step - 1 }]));
-  const flow = (n, x) => flowed.has(n) && flowed.get(n).it.leaving.some(([to]) => to === x);
-  paintEdges("flowed", ({ pairs }) => flowed.size && pairs.some(([x, n]) => flow(n, x)));
-  paintEdges("flowing", ({ pairs }) => flowed.size && pairs.some(([x, n]) => flow(n, x) && flowed.get(n).last));
+  const flows = new Map(), key = (n, x) => n * nodes.length + x; // whether each is of the latest step
+  steps.slice(0, step ?? 0).forEach((it, i) => it.leaving.forEach(([to]) => flows.set(key(it.node, to), i === step - 1)));
+  paintEdges("flowed", ({ pairs }) => pairs.some(([x, n]) => flows.has(key(n, x))));
+  paintEdges("flowing", ({ pairs }) => pairs.some(([x, n]) => flows.get(key(n, x))));
   paintGradients();
 }
 
@@ -332,27 +343,25 @@ function paintGradients() {
   for (const item of scene.items) {
     if (!item.gradText) continue;
     const total = totals?.get(item.node);
-    item.gradText.textContent = totals === null ? `grad ${size(gradients[item.node]) || "–"}` : total ? `grad ${total.text}` : "grad ·";
+    item.gradText.textContent = totals === null ? `grad ${size(gradients[item.node]) || "–"}` : total ? `grad ${sizeOf(total)}` : "grad ·";
   }
 }
 
-/** Add up what the first steps sent to each node: {values, parts, text}; values is null where they are too large. */
+/** Add up what the first steps sent to each node. */
 function arrived(until) {
-  const totals = new Map();
-  for (const n of outputs) {
-    const seed = steps.find((it) => it.node === n)?.arriving;
-    if (seed !== undefined && !consumers[n].length) totals.set(n, { values: arrays[seed].values, parts: 0, text: size(arrays[seed]) });
-  }
+  const totals = new Map(seeds);
   for (const { leaving } of steps.slice(0, until)) {
-    for (const [to, number] of leaving) {
-      const before = totals.get(to), array = arrays[number];
-      const values = before ? added(before.values, array.values) : array.values;
-      const text = !before ? size(array) : values === null ? "so far" : size({ ...array, values, rms: rms(values), bad: 0 });
-      totals.set(to, { array, values, parts: (before?.parts ?? 0) + 1, text });
-    }
+    for (const [to, number] of leaving) totals.set(to, merged(totals.get(to), arrays[number]));
   }
   return totals;
 }
+
+/** Add an array to what has arrived before; values is null where they are too large. */
+const merged = (before, array) => ({
+  array, parts: (before?.parts ?? 0) + 1, values: before ? added(before.values, array.values) : array.values,
+});
+
+const sizeOf = ({ array, values, parts }) => (parts < 2 ? size(array) : values === null ? "so far" : size({ ...array, values, rms: rms(values), bad: 0 }));
 
 /** Add numbers or nested lists of them; null if there are none, or complex ones. */
 function added(a, b) {
@@ -524,7 +533,6 @@ function heatMap(array) {
   const [shown, across, of, ofAcross] = array.sampled;
   const sample = shown < of || across < ofAcross ? paragraph(`${shown} × ${across} of ${count(of)} × ${count(ofAcross)}`, "quiet") : null;
   const ramp = element("div", { class: "ramp" });
-  ramp.style.maxWidth = map.style.width;
   const scale = element("div", { class: "scale" }, element("span", {}, number(-most)), element("span", {}, "0"), element("span", {}, number(most)));
   scale.style.maxWidth = `max(${map.style.width}, 160px)`;
   ramp.style.maxWidth = scale.style.maxWidth;
@@ -585,10 +593,6 @@ function stepDetails(number) {
   return parts.filter(Boolean);
 }
 
-const merged = (before, array) => ({
-  array, parts: (before?.parts ?? 0) + 1, values: before ? added(before.values, array.values) : array.values,
-});
-
 /** Show how the gradient leaving comes from the gradient arriving and the local derivative. */
 function product(arriving, local, leaving) {
   if (local && [arriving, local, leaving].every(isNumber)) {
@@ -609,8 +613,8 @@ function product(arriving, local, leaving) {
 
 /** See a Jacobian as a matrix: a row for each element of the result, a column for each of the input. */
 function asMatrix(jacobian, input) {
-  const columns = input.shape.reduce((size, length) => size * length, 1);
-  return { ...jacobian, shape: [jacobian.shape.reduce((size, length) => size * length, 1) / columns, columns] };
+  const elements = (lengths) => lengths.reduce((product, length) => product * length, 1), columns = elements(input.shape);
+  return { ...jacobian, shape: [elements(jacobian.shape) / columns, columns] };
 }
 
 function runningTotal(before, to, leaving) {
@@ -718,16 +722,16 @@ function foldAll(value) {
   fit(0.5);
 }
 
-/** Unfold what a node is in. */
-function unfoldTo(n) {
+/** Unfold a box and those around it. */
+function unfold(box) {
   let changed = false;
-  for (let b = nodes[n].box; b !== null; b = boxes[b].parent) [changed, folded[b]] = [changed || folded[b], false];
+  for (let b = box; b !== null; b = boxes[b].parent) [changed, folded[b]] = [changed || folded[b], false];
   if (changed) draw();
 }
 
 /** Go to a node: unfold what it is in, select it, bring it into view. */
 function go(n) {
-  unfoldTo(n);
+  unfold(nodes[n].box);
   focusOn(scene.byKey.get(`n${n}`), false);
   select(n);
   reveal(scene.byKey.get(`n${n}`));
@@ -746,26 +750,21 @@ function search() {
     ...boxes.flatMap((box, b) => (contents[b].length && has(box.label) ? [{ box: b, node: null }] : [])),
     ...nodes.flatMap((node, n) => (has(node.title, node.op) ? [{ box: null, node: n }] : [])),
   ];
-  matches.at = -1;
+  match = -1;
   $("found").textContent = !query ? "" : matches.length ? `${count(matches.length)} found` : "none found";
   paint();
 }
 
 function nextMatch(by) {
   if (!matches.length) return;
-  matches.at = (Math.max(matches.at, by < 0 ? 0 : -1) + by + matches.length) % matches.length;
-  const { node, box } = matches[matches.at];
-  if (node !== null) {
-    unfoldTo(node);
-    select(node);
-  } else if (boxes[box].parent !== null && contents[box].length) {
-    for (let b = boxes[box].parent; b !== null; b = boxes[b].parent) folded[b] = false;
-    draw();
-  }
+  match = (Math.max(match, by < 0 ? 0 : -1) + by + matches.length) % matches.length;
+  const { node, box } = matches[match];
+  unfold(node === null ? boxes[box].parent : nodes[node].box);
+  if (node !== null) select(node);
   const item = standing({ node, box });
   setHere(item);
   reveal(item);
-  $("found").textContent = `${count(matches.at + 1)} of ${count(matches.length)}`;
+  $("found").textContent = `${count(match + 1)} of ${count(matches.length)}`;
 }
 
 // ------------------------------------------------------------------------------- pointer and keyboard
@@ -814,7 +813,7 @@ function tooltip(item, event) {
   if (!item) return;
   const line = (text, className = "quiet") => element("div", { class: className, dir: "auto" }, text);
   if (item.node === null) {
-    const { parameters } = boxes[item.box], words = [...opsIn(item.box), ...(parameters ? [`${count(parameters)} parameters`] : [])];
+    const words = wordsOn(item.box);
     tip.replaceChildren(element("b", { dir: "auto" }, shortened(boxName(item.box), 120)),
       line(`${words.length ? `${words.join(", ")}. ` : ""}Click to ${item.open ? "fold" : "unfold"}.`));
   } else {
