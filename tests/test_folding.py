@@ -166,6 +166,20 @@ def block_sequence(count: int, generator: np.random.Generator) -> Sequential:
     return Sequential(*[Block(generator) for _ in range(count)])
 
 
+def test_a_module_that_is_called_in_a_row_has_its_path_once(generator: np.random.Generator) -> None:
+    class Recurrent(Module):
+        def __init__(self) -> None:
+            self.cell = Block(generator)
+
+        def forward(self, x: Any) -> Any:
+            for _ in range(5):
+                x = self.cell(x)
+            return x
+
+    drawn = read(draw_graph(Recurrent(), X))
+    assert boxes(drawn)[:2] == ["Recurrent  20 parameters", "cell  Block × 5  20 parameters"]
+
+
 def test_equal_blocks_in_a_row_are_drawn_once(generator: np.random.Generator) -> None:
     model = block_sequence(12, generator)
     y = model(X)
