@@ -812,7 +812,8 @@ def test_a_folded_module_is_painted_by_what_in_it_is_not_finite(factors: tuple[f
         def forward(self, x: Any) -> Any:
             return np.tanh(x * factors[0]) * factors[1]
 
-    drawn = colored("value", Scale()(variable([1.0, 1.0], "x")) + variable([100.0, 100.0], "y"), depth=0)
+    y = variable([100.0, 100.0], "y")
+    drawn = colored("value", Scale()(variable([1.0, 1.0], "x")) + y * y, depth=0)
     assert drawn.fills[drawn.node("Scale")] == SCALE[-1]
 
 
