@@ -11,7 +11,7 @@ import numpy as np
 from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Line
 from autograd.drawing.graph import Box, Node, is_number
 from autograd.drawing.rules import rules_of
-from autograd.primitives import describe
+from autograd.primitives import Op, describe
 from autograd.tensor import Tensor
 
 
@@ -39,8 +39,9 @@ def title_of(node: Node, names: dict[Tensor, str]) -> str:
         return name or ("tensor" if tensor.requires_grad else "data")
     call: str = tensor.op.name
     inputs = tensor.inputs or ()  # freed, if backward() was called since
-    if any(is_number(x) for x in inputs):
-        call += f"({', '.join(brief(x) if is_number(x) else '·' for x in inputs)})"
+    numbers = [brief(x) if is_number(x) else "" for x in inputs]
+    if any(numbers):
+        call += f"({', '.join(number or '·' for number in numbers)})"
     return f"{name} = {call}" if name else call
 
 
@@ -154,8 +155,8 @@ def _learns(node: Node) -> bool:
     return node.requires_grad and not node.is_op
 
 
-def tooltip_of(node: Node, title: str) -> str:
-    """Return all there is to say of a node, in lines."""
+def tooltip_of(node: Node, title: str, rules: Callable[[Op], list[tuple[str, str]]] = rules_of) -> str:
+    """Return all there is to say of a node, in lines; `rules` are those of its op."""
     tensor = node.tensor
     lines = [title if node.error else f"{title}: {node.value.shape} {dtype_name(node.value.dtype)}"]
     if node.error and tensor is not None:
@@ -166,7 +167,7 @@ def tooltip_of(node: Node, title: str) -> str:
             lines.append(f"gradient: {statistics(node.grad)}")
         lines.append(f"memory: {memory(node)}")
     if (op := node.op) is not None:
-        lines += [f"gradient by {name}: {formula}" for name, formula in rules_of(op)]
+        lines += [f"gradient by {name}: {formula}" for name, formula in rules(op)]
         lines += [f"made at {op.line}"] if op.line else []
     return "\n".join(lines)
 
@@ -301,8 +302,11 @@ def statistics(array: Any) -> str:
 
 def nbytes(node: Node) -> int:
     """Return the memory that a node has of its own: none for a view of its inputs."""
-    is_view = any(np.may_share_memory(node.value, x.value) for x in node.inputs)
-    return 0 if is_view else int(node.value.nbytes)
+    value = node.value
+    for x in node.inputs:
+        if x.value is value or (value.base is not None and np.may_share_memory(value, x.value)):
+            return 0
+    return int(value.nbytes)
 
 
 def memory(node: Node) -> str:

@@ -20,6 +20,7 @@ from autograd.drawing.diagram import (
 )
 from autograd.drawing.folding import stand_ins
 from autograd.drawing.graph import Box, Graph, Node, users_of
+from autograd.drawing.rules import rules_of
 from autograd.drawing.steps import seconds
 from autograd.tensor import Tensor
 
@@ -35,6 +36,7 @@ class View:
         self.show = show
         self.color_by = color_by or ""
         self.seconds = cache(_seconds)  # one measurement for the lines and the colours
+        self.rules = cache(rules_of)
         self.shown = stand_ins(graph)
         self.graph = graph
         self.users = users_of(graph)
@@ -90,7 +92,7 @@ class View:
         lines = labels.lines_of(item, self.names, self.show, self.seconds)
         if item in self.alone:
             lines.insert(0, [(_label(self.alone[item]), QUIET)])
-        tooltip = labels.tooltip_of(item, title)
+        tooltip = labels.tooltip_of(item, title, self.rules)
         kind = labels.kind_of(item)
         if item in self.outputs and kind in ("op", "constant"):  # it may stand for one that is
             kind = "output"
