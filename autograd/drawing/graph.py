@@ -35,18 +35,16 @@ class Node:
     """What it is the gradient of."""
     error: str = ""
     """What went wrong, of an op that has failed."""
+    op: Op | None = field(init=False)
+    is_op: bool = field(init=False)
 
-    @property
-    def op(self) -> Op | None:
-        return self.tensor.op if self.tensor is not None else None
+    def __post_init__(self) -> None:
+        self.op = self.tensor.op if self.tensor is not None else None
+        self.is_op = self.op is not None
 
     @property
     def op_name(self) -> str:
         return self.op.name if self.op is not None else ""
-
-    @property
-    def is_op(self) -> bool:
-        return self.op is not None
 
     @property
     def requires_grad(self) -> bool:
