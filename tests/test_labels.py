@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays, floating_dtypes
 
 from autograd import Tensor, debug, draw_graph, primitive
-from autograd.drawing.labels import brief, duration, extent, rms, size, statistics
+from autograd.drawing.graph import graph_of
+from autograd.drawing.labels import brief, duration, extent, rms, size, statistics, tooltip_of
 from nn import MLP, Dropout, Linear, Module, Sequential
 
 
@@ -312,6 +313,13 @@ def test_of_modules_that_are_gone_parameters_used_elsewhere_are_not_left_out_of_
         "Linear",
         "Linear  12 parameters",
     ]
+
+
+def test_tooltips_have_the_strides_of_what_is_not_contiguous() -> None:
+    x = variable(np.ones((2, 3)), "x")
+    tips = [tooltip_of(node, "") for node in graph_of([x.T + 0]).nodes]
+    assert ["strides" in tip for tip in tips] == [False, True, not np.add(x.data.T, 0).flags.c_contiguous]
+    assert "memory: a view, strides (8, 24)" in tips[1]
 
 
 def test_one_op_is_not_several() -> None:

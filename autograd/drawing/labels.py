@@ -165,7 +165,8 @@ def tooltip_of(node: Node, title: str, rules: Callable[[Op], list[tuple[str, str
         lines.append(f"value: {statistics(node.value)}")
         if node.grad is not None:
             lines.append(f"gradient: {statistics(node.grad)}")
-        lines.append(f"memory: {memory(node)}")
+        layout = "" if node.value.flags.c_contiguous else f", strides {node.value.strides}"
+        lines.append(f"memory: {memory(node)}{layout}")
     if (op := node.op) is not None:
         lines += [f"gradient by {name}: {formula}" for name, formula in rules(op)]
         lines += [f"made at {op.line}"] if op.line else []
