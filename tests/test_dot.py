@@ -166,6 +166,13 @@ def test_a_dot_that_fails_is_no_reason_to_lose_the_picture(
     with pytest.warns(UserWarning, match="written instead of a svg: dot could not draw the graph"):
         written = small().render(outfile=tmp_path / "picture.svg")
     assert Path(written).suffix == ".dot"
+    chain = variable(1.0)
+    for _ in range(3_000):  # more text than a pipe holds: it breaks, since nobody reads it
+        chain = chain + 1.0
+    long = draw_graph(chain, max_nodes=None)
+    with pytest.raises(graphviz.CalledProcessError):
+        long.pipe(format="svg")
+    assert "text/html" in long._repr_mimebundle_()
 
 
 # ---------------------------------------------------------------------------------- as a Digraph

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from graphviz import CalledProcessError, Digraph, ExecutableNotFound
+from graphviz import CalledProcessError, Digraph, ExecutableNotFound, pipe
 
 from autograd.drawing.diagram import (
     BORDER,
@@ -122,7 +122,11 @@ class Picture(Digraph):  # type: ignore[misc]
         elif kind == "svg" and not shutil.which("dot") and (drawn := self._drawn_without_dot()):
             text = drawn
         else:
-            return super().pipe(format, encoding=encoding, **options)
+            # Digraph.pipe writes line by line, into a broken pipe where dot ends before it has read.
+            engine = options.pop("engine", None) or self.engine
+            options = {"renderer": self.renderer, "formatter": self.formatter} | options
+            image = pipe(engine, kind, self.source.encode(self.encoding), **options)
+            return image if encoding is None else image.decode(encoding)
         return text if encoding is not None else text.encode()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
