@@ -325,6 +325,11 @@ class Step(NamedTuple):
     inputs: list[int]
     """The numbers of the steps that it depends on."""
 
+    @property
+    def extent(self) -> str:
+        """Shape and dtype of the result; nothing where there is none."""
+        return "" if self.shape is None else f"{self.shape} {self.dtype}"
+
 
 def steps_of(
     calls: list[Call], arguments: dict[Variable, str], outputs: list[Variable], tracer: Tracer

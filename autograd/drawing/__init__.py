@@ -129,9 +129,9 @@ def _draw_program(function: Jitted, inputs: tuple[Any, ...], direction: str) -> 
     diagram = Diagram(direction=direction)
     steps = function.latest.steps
     for number, step in enumerate(steps):
-        words = "" if step.shape is None else f"{step.shape} {step.dtype}"
-        lines = [[(words, QUIET)]] if words else []
-        diagram.shapes.append(Shape(f"n{number}", step.kind, step.name, lines, f"{step.name} {words}"))
+        lines = [[(step.extent, QUIET)]] if step.extent else []
+        tooltip = f"{step.name} {step.extent}"
+        diagram.shapes.append(Shape(f"n{number}", step.kind, step.name, lines, tooltip))
         for x in step.inputs:
             diagram.arrows.append(Arrow(diagram.shapes[x], diagram.shapes[number]))
     return picture_of(diagram, partial(program_data, function.name, steps, direction))

@@ -44,7 +44,7 @@ def page_data(graph: Graph, names: dict[Tensor, str], direction: str, caption: s
     walked, why_not = _walked(graph)
     numbers = {node: place for place, node in enumerate(graph.nodes)}
     boxes: dict[Box | None, int] = {box: place for place, box in enumerate(graph.boxes())}
-    return {
+    return EMPTY | {
         "title": _title(graph, names),
         "caption": caption + ("; Unfold all shows them" if caption else ""),
         "direction": direction,
@@ -116,21 +116,19 @@ def _folded_data(graph: Graph, names: dict[Tensor, str], direction: str, caption
             if head in numbers and numbers.get(shown[x], MOST) < numbers[head]:
                 inputs[head][numbers[shown[x]]] = None
     nodes = [
-        BLANK | {"kind": "module", "title": labels.box_title(item), "op": None, "lines": []}
+        BLANK | {"kind": "module", "title": labels.box_title(item), "op": None}
         if isinstance(item, Box)
         else _node(item, names, {}, {}, arrays, NO_STEPS)
         for item in items
     ]
     for item, entry in zip(items, nodes, strict=True):
         entry["inputs"] = list(inputs[item])
-    return {
+    return EMPTY | {
         "title": _title(graph, names),
         "caption": f"the last {MOST:,} of {shapes:,} nodes" if shapes > MOST else caption,
         "direction": direction,
         "nodes": nodes,
-        "boxes": [],
         "outputs": [numbers[shown[output]] for output in graph.outputs if shown[output] in numbers],
-        "steps": [],
         "no_steps": f"Of graphs of more than {MOST:,} nodes the page shows no steps; draw a part of it.",
         "arrays": arrays.described,
     }
@@ -180,6 +178,8 @@ def _node(
     }
 
 
+# What a page, and a node of it, have where there is nothing to say.
+EMPTY: dict[str, Any] = {"caption": "", "boxes": [], "steps": [], "arrays": []}
 BLANK: dict[str, Any] = {
     "lines": [],
     "box": None,
@@ -195,9 +195,8 @@ BLANK: dict[str, Any] = {
 
 def program_data(title: str, steps: list[Any], direction: str) -> dict[str, Any]:
     """Return what a page shows of a program that jit has recorded."""
-    return {
+    return EMPTY | {
         "title": title,
-        "caption": "",
         "direction": direction,
         "nodes": [
             BLANK
@@ -205,16 +204,13 @@ def program_data(title: str, steps: list[Any], direction: str) -> dict[str, Any]
                 "kind": step.kind,
                 "title": step.name,
                 "op": step.name,
-                "lines": [] if step.shape is None else [f"{step.shape} {step.dtype}"],
+                "lines": [step.extent] if step.extent else [],
                 "inputs": list(step.inputs),
             }
             for step in steps
         ],
-        "boxes": [],
         "outputs": [number for number, step in enumerate(steps) if step.kind == "output"],
-        "steps": [],
         "no_steps": "A recorded program has its gradients in it: there is no way back through it.",
-        "arrays": [],
     }
 
 
