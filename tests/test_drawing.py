@@ -187,6 +187,7 @@ def test_whole_numbers_and_booleans_are_not_rounded(value: Any, text: str) -> No
         (lambda x: x * np.float32(0.25), "multiply(·, 0.25)", []),
         (lambda x: x * 3.14159265, "multiply(·, 3.142)", []),
         (lambda x: x * True, "multiply(·, True)", []),
+        (lambda x: x * (2 + 1j), "multiply(·, (2+1j))", []),
         (lambda x: x.sum(axis=(0, 1), keepdims=True), "sum", ["axis=(0, 1), keepdims=True"]),
         (lambda x: x.clip(-1, 1), "clip(·, -1, 1)", []),
         (lambda x: x[..., None, 1:, ::-1], "getitem", ["index=(..., None, 1:, ::-1)"]),
