@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
+from itertools import pairwise
 from linecache import getline
 from os.path import abspath, dirname, join
 from types import FrameType
@@ -18,7 +19,7 @@ from numpy import ndarray
 
 from autograd.backend import Array
 from autograd.primitives import Op, describe, with_failed_op
-from autograd.recording import changed_mode, mode
+from autograd.recording import changed_mode, mode, names_in, record_call
 from autograd.tensor import Tensor, values_of
 from autograd.trees import flatten, map_tree
 
@@ -237,7 +238,7 @@ _NN = join(dirname(dirname(__file__)), "nn", "")
 def _line_of_the_program() -> str:
     """Return where this package was called from, e.g. `train.py:31, in loss: y = np.log(x)`.
 
-    That is the first frame outside of autograd and nn; the innermost in nn follows.
+    That is the first frame outside of autograd and nn; the innermost in nn follows, and the module.
     """
     frame: FrameType | None = sys._getframe()
     within = ""
@@ -248,7 +249,22 @@ def _line_of_the_program() -> str:
     if frame is None:
         return "an unknown line"
     source = getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    return f"{_place(frame)}{f': {source}' if source else ''}{within}"
+    return f"{_place(frame)}{f': {source}' if source else ''}{within}{_module_that_runs()}"
+
+
+def _module_that_runs() -> str:
+    """Return the innermost module that is being called, e.g. `, in layers.0: Linear`, or nothing."""
+    frame: FrameType | None = sys._getframe()
+    owners: list[Any] = []  # the innermost first
+    while frame is not None:
+        if frame.f_code is record_call.__code__:
+            owners.append(frame.f_locals["owner"])
+        frame = frame.f_back
+    if not owners:
+        return ""
+    names = [names_in(outer).get(id(inner), "") for inner, outer in pairwise(owners)]
+    path = ".".join(filter(None, reversed(names)))
+    return f", in {f'{path}: ' if path else ''}{type(owners[0]).__name__}"
 
 
 def _place(frame: FrameType) -> str:

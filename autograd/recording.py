@@ -165,3 +165,24 @@ def record_call(owner: object, function: Callable[..., Any], inputs: tuple[Any, 
         return function(*inputs)
     finally:
         calls.append((first, next_order(), type(owner).__name__, ref(owner), get_ident()))
+
+
+def names_in(owner: Any) -> dict[int, str]:
+    """Name what an object keeps in attributes, and in lists, tuples and dicts of them, by identity.
+
+    What it keeps under several names has the first, as in `named_modules`.
+    """
+    found: dict[int, str] = {}
+    stack = [(str(name), value) for name, value in reversed(getattr(owner, "__dict__", {}).items())]
+    while stack:
+        path, value = stack.pop()
+        if id(value) in found:
+            continue
+        found[id(value)] = path
+        parts: list[tuple[Any, Any]] = []
+        if isinstance(value, dict):
+            parts = list(value.items())
+        elif isinstance(value, (list, tuple)):
+            parts = list(enumerate(value))
+        stack += [(f"{path}.{key}", part) for key, part in reversed(parts)]
+    return found

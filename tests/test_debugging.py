@@ -305,11 +305,12 @@ def test_a_line_in_a_model_is_the_users_and_says_where_in_nn() -> None:
         here = this_line(1)
         y = model(X.astype(np.float32))
     assert re.fullmatch(
-        re.escape(f"{here}y = model(X.astype(np.float32)) (through nn/layers.py:") + r"\d+, in forward\)",
+        re.escape(f"{here}y = model(X.astype(np.float32)) (through nn/layers.py:")
+        + r"\d+, in forward\), in layers\.1: Tanh",
         y.op.line,
     )
     linear = y.inputs[0].op
-    assert re.search(r" \(through nn/functional.py:\d+, in linear\)$", linear.line)
+    assert re.search(r" \(through nn/functional.py:\d+, in linear\), in layers\.0: Linear$", linear.line)
 
 
 def test_a_line_without_its_source_is_told_by_number() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd.drawing.steps import Steps, ancestors
 from autograd.primitives import Op
-from autograd.recording import calls
+from autograd.recording import calls, names_in
 from autograd.tensor import Tensor
 
 
@@ -225,27 +225,6 @@ def ops_in(items: Iterable[Node | Box]) -> list[Node]:
 
 def is_number(x: Any) -> bool:
     return isinstance(x, (bool, int, float, complex, np.generic))
-
-
-def names_in(owner: Any) -> dict[int, str]:
-    """Name what an object keeps in attributes, and in lists, tuples and dicts of them, by identity.
-
-    What it keeps under several names has the first, as in `named_modules`.
-    """
-    found: dict[int, str] = {}
-    stack = [(str(name), value) for name, value in reversed(getattr(owner, "__dict__", {}).items())]
-    while stack:
-        path, value = stack.pop()
-        if id(value) in found:
-            continue
-        found[id(value)] = path
-        parts: list[tuple[Any, Any]] = []
-        if isinstance(value, dict):
-            parts = list(value.items())
-        elif isinstance(value, (list, tuple)):
-            parts = list(enumerate(value))
-        stack += [(f"{path}.{key}", part) for key, part in reversed(parts)]
-    return found
 
 
 def _place_ops(nodes: dict[Tensor, Node], root: Box) -> None:
