@@ -41,7 +41,7 @@ from nn.layers import (
     Tanh,
 )
 from nn.module import Module, functional_call
-from nn.optim import SGD, Adagrad, Adam, AdamW, RMSprop, clip_grad_norm_, clip_grad_value_
+from nn.optim import SGD, Adagrad, Adam, AdamW, RMSprop, clip_grad_norm_, clip_grad_value_, clip_weight_norm_
 from nn.summary import summary
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "clip_weight_norm_",
     "cross_entropy",
     "functional_call",
     "hinge_loss",

@@ -376,7 +376,8 @@ class MLP(Sequential):
 
     `sizes` are the widths from input to output, e.g. (784, 256, 128, 10); the last layer's outputs
     are logits. `activation` is "relu", "sigmoid" or "tanh", and chooses the initial weights: He's for
-    relu, Xavier's for the others. `dropout` is the probability of dropping a hidden unit.
+    relu, Xavier's for the others. `dropout` is the probability of dropping a hidden unit, and
+    `input_dropout` that of dropping an input.
     """
 
     def __init__(
@@ -384,6 +385,7 @@ class MLP(Sequential):
         sizes: Sequence[int],
         activation: str = "relu",
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
         *,
         generator: np.random.Generator,
         dtype: Any = np.float32,
@@ -392,9 +394,10 @@ class MLP(Sequential):
             raise ValueError(f"an MLP needs at least two sizes, all positive; got {list(sizes)}")
         check_activation(activation)
         functional.check_probability(dropout)
+        functional.check_probability(input_dropout)
         initializer = init.FOR_ACTIVATION[activation]
         options: dict[str, Any] = {"generator": generator, "dtype": dtype}
-        layers: list[Module] = []
+        layers: list[Module] = [Dropout(input_dropout, generator=generator)] if input_dropout else []
         for inputs, outputs in pairwise(sizes[:-1]):
             layers.append(Linear(inputs, outputs, activation=activation, initializer=initializer, **options))
             if dropout:

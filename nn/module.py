@@ -58,6 +58,15 @@ class Module:
         """Return the leaf Tensors that require gradients."""
         return [parameter for _, parameter in self.named_parameters()]
 
+    def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
+        """Yield the generators of random numbers, those of dropout for example, once each."""
+        seen: set[int] = set()
+        for path, value in _walk(self):
+            for key, part in parts(value):
+                if isinstance(part, np.random.Generator) and id(part) not in seen:
+                    seen.add(id(part))
+                    yield f"{path}.{key}" if path else str(key), part
+
     def train(self, mode: bool = True) -> Module:
         """Put this module and all within it into training mode (or out of it); return it."""
         for _, module in self.named_modules():

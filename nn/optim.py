@@ -429,3 +429,30 @@ def clip_grad_value_(parameters: Iterable[Tensor], limit: float) -> None:
             gradient = parameter.grad.data
             for part in (gradient.real, gradient.imag) if gradient.dtype.kind == "c" else (gradient,):
                 np.clip(part, -limit, limit, out=part)
+
+
+def clip_weight_norm_(weight: Tensor, max_norm: float) -> None:
+    """Scale the weights into each unit in place so that their norm is at most `max_norm`.
+
+    `weight` is a matrix (inputs, outputs), with a unit per column. After each step of an optimizer this is
+    max-norm regularization (Srivastava et al., Dropout, 2014, section 5.1). `jit` replays it.
+    """
+    _check_limit("max_norm", max_norm)
+    if weight.ndim != 2:
+        raise ValueError(f"a weight is a matrix (inputs, outputs); got the shape {weight.shape}")
+    data = weight.data
+    callback(partial(_clip_columns, max_norm), data)
+    weight.data = data  # tells the graph that the values have changed
+
+
+def _clip_columns(max_norm: float, weights: Array) -> None:
+    rows = max(PIECE // max(weights.shape[1], 1), 1)
+    pieces = [weights[start : start + rows] for start in range(0, len(weights), rows)]
+    squares = np.zeros(weights.shape[1], np.float64)
+    for piece in pieces:
+        squares += np.sum(np.square(np.abs(piece)), axis=0)
+    norms = np.sqrt(squares)
+    if np.any(norms > max_norm):
+        scale = (max_norm / np.maximum(norms, max_norm or 1)).astype(_as_reals(weights).dtype)
+        for piece in pieces:
+            piece *= scale

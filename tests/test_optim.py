@@ -18,6 +18,7 @@ from nn import (
     RMSprop,
     clip_grad_norm_,
     clip_grad_value_,
+    clip_weight_norm_,
     cross_entropy,
     optim,
 )
@@ -772,3 +773,58 @@ def test_complex_gradients_are_clipped() -> None:
     np.testing.assert_allclose(parameter.grad.data, [1.5 + 2j, 6])
     clip_grad_value_([parameter], 1.75)
     np.testing.assert_allclose(parameter.grad.data, [1.5 + 1.75j, 1.75])
+
+
+# ------------------------------------------------------------------------------- the norm of weights
+
+
+def clipped(weight: np.ndarray, max_norm: float) -> np.ndarray:
+    norms = np.sqrt(np.sum(np.abs(weight.astype(complex)) ** 2, axis=0))
+    return weight * np.where(norms > max_norm, max_norm / np.where(norms > 0, norms, 1), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize("shape", [(3, 4), (1, 1), (700, 500), (0, 3), (3, 0)])
+@pytest.mark.parametrize("max_norm", [0.0, 0.5, 1e9])
+def test_clip_weight_norm_limits_the_norm_into_each_unit(dtype: Any, shape: Any, max_norm: float) -> None:
+    values = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    if values.dtype.kind == "c":
+        values = values * (1 + 2j)
+    if values.size > 1:
+        values[:, 0] = 0
+    weight = Tensor(values, requires_grad=True)
+    array, order = weight.data, weight.order
+    clip_weight_norm_(weight, max_norm)
+    assert weight.data is array
+    assert weight.dtype == values.dtype
+    assert weight.order > order
+    tolerance = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(weight.data, clipped(values, max_norm), rtol=tolerance, atol=tolerance)
+    if max_norm == 1e9:
+        np.testing.assert_array_equal(weight.data, values)
+
+
+def test_clip_weight_norm_is_replayed() -> None:
+    weight = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+
+    @jit
+    def step(scale: Any) -> Any:
+        loss = np.sum(weight * scale)
+        weight.zero_grad()
+        loss.backward()
+        optimizer.step()
+        clip_weight_norm_(weight, 1.0)
+        return loss
+
+    optimizer = SGD([weight], lr=1.0)
+    for number in range(1, 4):
+        expected = clipped(weight.data - number, 1.0)
+        step(np.float32(number))
+        np.testing.assert_allclose(weight.data, expected, rtol=1e-6)
+
+
+def test_clip_weight_norm_refuses_what_is_no_matrix() -> None:
+    with pytest.raises(ValueError, match=r"a weight is a matrix \(inputs, outputs\); got the shape \(3,\)"):
+        clip_weight_norm_(Tensor(np.ones(3)), 1.0)
+    with pytest.raises(ValueError, match="max_norm must be at least 0; got -1"):
+        clip_weight_norm_(Tensor(np.ones((3, 3))), -1)
