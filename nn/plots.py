@@ -1,11 +1,11 @@
 """Pictures of a training run: curves, confusion matrix, worst mistakes, first-layer filters.
 
 Every plot function returns a Figure that belongs to no window and needs no display:
-``figure.savefig(path)`` writes it, ``show(figure)`` opens it.
+``figure.savefig(path)`` writes it.
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil, inf, nan, sqrt
+from math import ceil, inf, isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+
+from nn.evaluation import best_epoch
 
 # Okabe and Ito's palette, which stays distinct with every common kind of colour blindness.
 BLUE, GREEN, VERMILION = "#0072b2", "#009e73", "#d55e00"
@@ -27,22 +29,48 @@ ACCURACIES = ("train_accuracy", "validation_accuracy", "test_accuracy")
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], title: str) -> Figure:
-    """Draw loss and accuracy over the epochs.
+    """Draw loss and accuracy after each epoch, and the learning rate under them.
 
     history: one record an epoch with epoch, loss, train_accuracy, test_loss, test_accuracy and
-    perhaps validation_loss, validation_accuracy; accuracies from 0 to 1. Values that are not
-    finite are skipped.
+    perhaps validation_loss, validation_accuracy, learning_rate; accuracies from 0 to 1. The epoch of
+    the lowest validation_loss is marked as the best. Values that are not finite are skipped.
     """
+    figure = Figure(figsize=(9, 4.4), facecolor="white", layout="constrained")
+    draw_curves(figure, history, title)
+    return figure
+
+
+def draw_curves(figure: Figure, history: Sequence[Mapping[str, float]], title: str) -> None:
+    """Draw what `plot_curves` draws into a figure, in place of what it holds."""
     if not history:
         raise ValueError("the history holds no epoch to plot")
-    figure = _figure(9, 3.6, title)
-    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    figure.clear()
+    _title(figure, title)
+    epochs = np.array([record["epoch"] for record in history], dtype=np.float64)
+    rates = np.array([record.get("learning_rate", nan) for record in history], dtype=np.float64)
+    rated = bool(np.isfinite(rates).any())
+    heights = [5, 1] if rated else [1]
+    panels = figure.subplots(len(heights), 2, sharex=True, squeeze=False, height_ratios=heights)
 
-    _draw_curves(loss_axes, history, LOSSES, 1, inf, "{} {:.3g}")
-    _caption(loss_axes, "loss")
-    _draw_curves(accuracy_axes, history, ACCURACIES, 100, 100, "{} {:.2f} %")
-    _caption(accuracy_axes, "accuracy in %")
-    return figure
+    side = 0.03 * (epochs[-1] - epochs[0]) or 0.5
+    panels[0, 0].set_xlim(epochs[0] - side, epochs[-1] + side)
+    panels[0, 0].xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    _draw_curves(panels[0, 0], epochs, history, LOSSES, 1, inf, "{} {:.3g}")
+    _caption(panels[0, 0], "loss")
+    _draw_curves(panels[0, 1], epochs, history, ACCURACIES, 100, 100, "{} {:.2f} %")
+    _caption(panels[0, 1], "accuracy in %")
+    if rated:
+        for axes in panels[1]:
+            _draw_rates(axes, epochs, rates)
+            _caption(axes, "learning rate at the end of the epoch")
+    for axes in panels[-1]:
+        axes.set_xlabel("epoch", color=QUIET)
+    best = best_epoch(history)
+    if best is not None:
+        for axes in panels.flat:
+            axes.axvline(best["epoch"], color=QUIET, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+        _mark_best(panels[0, 0], best, "validation_loss", 1, "{:.3g}")
+        _mark_best(panels[0, 1], best, "validation_accuracy", 100, "{:.2f} %")
 
 
 def plot_confusion(matrix: NDArray[np.integer], classes: Sequence[str], title: str) -> Figure:
@@ -155,29 +183,15 @@ def plot_weights(weights: NDArray[np.floating], image_shape: tuple[int, int], ti
     return figure
 
 
-def show(figure: Figure) -> None:
-    """Open the figure in a window and wait until it is closed.
-
-    Raises RuntimeError where matplotlib has no window to open.
-    """
-    # Importing pyplot picks a back end for the whole process, which only a window needs.
-    from matplotlib import pyplot
-
-    try:
-        # pyplot takes over a finished figure in this way only, before matplotlib 3.11.
-        pyplot.figure(FigureClass=lambda **_: figure)  # type: ignore[arg-type]
-    except ImportError as error:
-        raise RuntimeError(f"matplotlib cannot open a window: {error}") from error
-    if figure.canvas.required_interactive_framework is None:
-        pyplot.close(figure)
-        raise RuntimeError("matplotlib cannot open a window: no display, or a file-only back end")
-    pyplot.show(block=True)
-
-
 def _figure(width: float, height: float, title: str) -> Figure:
     figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
-    figure.suptitle(_plain(title), x=0.04 / width, ha="left", fontsize=12, wrap=True)
+    _title(figure, title)
     return figure
+
+
+def _title(figure: Figure, title: str) -> None:
+    left = 0.04 / figure.get_figwidth()
+    figure.suptitle(_plain(title), x=left, ha="left", fontsize=12, wrap=True)
 
 
 def _caption(axes: Axes, text: str) -> None:
@@ -197,13 +211,13 @@ def _shorten(name: str) -> str:
 
 def _draw_curves(
     axes: Axes,
+    epochs: NDArray[np.float64],
     history: Sequence[Mapping[str, float]],
     keys: Sequence[str],
     scale: float,
     ceiling: float,
     label: str,
 ) -> None:
-    epochs = np.array([record["epoch"] for record in history])
     rows = [[record.get(key, nan) for record in history] for key in keys]
     values = scale * np.array(rows, dtype=np.float64)
     finite = values[np.isfinite(values)]
@@ -211,10 +225,6 @@ def _draw_curves(
     margin = max(0.05 * (high - low), 0.005 * abs(high)) or 1
     bottom, top = max(low - margin, min(low, 0)), min(high + margin, ceiling)
     axes.set_ylim(bottom, top)
-    side = 0.03 * (epochs[-1] - epochs[0]) or 0.5
-    axes.set_xlim(epochs[0] - side, epochs[-1] + side)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlabel("epoch", color=QUIET)
     axes.grid(axis="y", color=FAINT)
 
     marker = "o" if len(history) <= 30 else ""
@@ -234,6 +244,25 @@ def _draw_curves(
         height = max(end, height + 0.06 * (top - bottom))
         place = axes.get_yaxis_transform()
         axes.text(1.02, height, text, color=color, va="center", fontsize=9, transform=place)
+
+
+def _mark_best(axes: Axes, best: Mapping[str, float], key: str, scale: float, label: str) -> None:
+    value = scale * best.get(key, nan)
+    if isfinite(value):
+        text = f"best epoch {best['epoch']:.0f}: {label.format(value)}"
+        axes.set_title(text, loc="right", fontsize=9, color=GREEN)
+        axes.plot(best["epoch"], value, "o", ms=9, mfc="none", mec=INK, mew=1.2, zorder=4, clip_on=False)
+
+
+def _draw_rates(axes: Axes, epochs: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
+    drawn = np.isfinite(rates)
+    top = rates[drawn].max() or 1
+    axes.set_ylim(0, 1.1 * top)
+    axes.set_yticks([0, top], ["0", f"{top:.3g}"])
+    axes.grid(axis="y", color=FAINT)
+    marker = "o" if len(epochs) <= 30 else ""
+    axes.plot(epochs[drawn], rates[drawn], color=QUIET, marker=marker, ms=3, linewidth=1.2, clip_on=False)
+    axes.fill_between(epochs[drawn], rates[drawn], color=FAINT, linewidth=0)
 
 
 def _mosaic(

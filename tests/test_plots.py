@@ -15,6 +15,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from nn import plots
+from nn.evaluation import best_epoch
 
 DIGITS = [str(digit) for digit in range(10)]
 FASHION = [
@@ -90,9 +91,20 @@ def mistakes(
     return images, labels, probabilities
 
 
+def curve_texts(figure: Figure) -> list[Text]:
+    """Return what must not stand on one another: title, captions, labels at the curves, ticks in view."""
+    save(figure)
+    hidden = set()
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        hidden |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
+    drawn = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    return [text for text in drawn if text not in hidden]
+
+
 def test_curves_state_the_final_values_and_zoom_in_on_the_accuracy() -> None:
     figure = plots.plot_curves(history(10), "MNIST")
-    loss, accuracy = figure.axes
+    loss, accuracy = figure.axes[:2]
     expected = {"MNIST", "loss", "test 0.15", "train 0.05", "test 96.91 %", "train 98.60 %"}
     assert expected <= set(texts(figure))
     assert len(loss.lines) == len(accuracy.lines) == 2
@@ -103,8 +115,59 @@ def test_curves_state_the_final_values_and_zoom_in_on_the_accuracy() -> None:
 
 def test_curves_show_validation_where_there_is_one() -> None:
     figure = plots.plot_curves(history(3, validation_loss=0.2, validation_accuracy=0.95), "")
-    assert [len(axes.lines) for axes in figure.axes] == [3, 3]
     assert {"validation 0.2", "validation 95.00 %"} <= set(texts(figure))
+
+
+def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss() -> None:
+    records = history(5, validation_accuracy=0.95)
+    for record, value in zip(records, (nan, 0.3, 0.2, 0.2, 0.25), strict=True):
+        record["validation_loss"] = value
+    assert best_epoch(records) is records[2]
+    figure = plots.plot_curves(records, "")
+    assert {"best epoch 3: 0.2", "best epoch 3: 95.00 %"} <= set(texts(figure))
+    dashed = [line for axes in figure.axes for line in axes.lines if line.get_linestyle() != "-"]
+    assert [list(line.get_xdata()) for line in dashed if len(line.get_xdata()) == 2] == [[3, 3]] * 4
+
+
+@pytest.mark.parametrize("validation", [{}, {"validation_loss": nan, "validation_accuracy": nan}])
+def test_the_test_set_chooses_no_epoch(validation: dict[str, float]) -> None:
+    records = history(5, **validation)
+    assert best_epoch(records) is None
+    assert not any("best" in text for text in texts(plots.plot_curves(records, "")))
+
+
+def test_the_learning_rate_stands_under_the_curves_on_their_epochs() -> None:
+    records = history(5)
+    for record, rate in zip(records, (0.01, 0.12, nan, 0.05, 0.0), strict=True):
+        record["learning_rate"] = rate
+    figure = plots.plot_curves(records, "")
+    loss, accuracy, *strips = figure.axes
+    assert len(strips) == 2
+    for above, strip in zip((loss, accuracy), strips, strict=True):
+        assert strip.get_xlim() == above.get_xlim()
+        assert strip.get_position().y1 < above.get_position().y0
+        assert np.array_equal(strip.lines[0].get_xydata(), [[1, 0.01], [2, 0.12], [4, 0.05], [5, 0]])
+        assert [label.get_text() for label in strip.get_yticklabels()] == ["0", "0.12"]
+
+
+@pytest.mark.parametrize("rates", [{"learning_rate": nan}, None])
+def test_curves_without_learning_rates_have_no_strip(rates: dict[str, float] | None) -> None:
+    records = history(3, **rates or {})
+    if rates is None:
+        for record in records:
+            del record["learning_rate"]
+    figure = plots.plot_curves(records, "")
+    assert len(figure.axes) == 2
+    save(figure)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 11, 200, 2000])
+@pytest.mark.parametrize("best", [0, -1])
+def test_nothing_in_the_curves_stands_on_anything(epochs: int, best: int) -> None:
+    records = history(epochs, validation_loss=0.2, validation_accuracy=0.9731)
+    records[best]["validation_loss"] = 0.1234
+    figure = plots.plot_curves(records, HOSTILE_TITLE)
+    assert_apart_and_inside(figure, curve_texts(figure))
 
 
 @pytest.mark.parametrize("epochs", [1, 200])
@@ -131,13 +194,21 @@ def test_curves_skip_what_is_not_finite() -> None:
 
 @pytest.mark.parametrize("value", [nan, 0.0, 1.0])
 def test_curves_of_one_constant(value: float) -> None:
-    keys = ("loss", "test_loss", "train_accuracy", "test_accuracy")
+    keys = ("loss", "test_loss", "train_accuracy", "test_accuracy", "learning_rate")
     figure = plots.plot_curves(history(4, **dict.fromkeys(keys, value)), "")
     for axes in figure.axes:
         low, high = axes.get_ylim()
         assert low < high
     assert_apart_and_inside(figure, [text for axes in figure.axes for text in axes.texts])
     assert figure.axes[1].get_ylim()[1] <= 100
+
+
+def test_curves_are_drawn_in_place_of_what_a_figure_holds() -> None:
+    figure = plots.plot_curves(history(2), "first")
+    plots.draw_curves(figure, history(3), "second")
+    assert len(figure.axes) == 4
+    assert "second" in texts(figure) and "first" not in texts(figure)
+    assert len(figure.axes[0].lines[0].get_xdata()) == 3
 
 
 def test_curves_need_an_epoch() -> None:
@@ -275,53 +346,15 @@ def test_titles_are_taken_literally() -> None:
     assert title.get_window_extent().x1 <= figure.bbox.width
 
 
-def run(script: str, directory: Path, back_end: str) -> None:
-    path = os.pathsep.join([str(Path(plots.__file__).parents[1]), str(directory)])
-    environment = os.environ | {"PYTHONPATH": path, "MPLBACKEND": back_end}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_only_show_needs_pyplot_and_says_when_there_is_no_window(tmp_path: Path) -> None:
+def test_plots_need_no_pyplot_and_change_no_settings() -> None:
     script = """
 import io, sys, matplotlib, numpy
 before = dict(dict.items(matplotlib.rcParams))
 from nn import plots
-figure = plots.plot_weights(numpy.ones((4, 2)), (2, 2), "")
-figure.savefig(io.BytesIO())
+plots.plot_weights(numpy.ones((4, 2)), (2, 2), "").savefig(io.BytesIO())
 assert dict(dict.items(matplotlib.rcParams)) == before
 assert "matplotlib.pyplot" not in sys.modules
-try:
-    plots.show(figure)
-except RuntimeError as error:
-    assert "cannot open a window" in str(error) and "\\n" not in str(error), error
-else:
-    raise AssertionError("no RuntimeError")
 """
-    run(script, tmp_path, "agg")
-
-
-def test_show_opens_the_given_figure_and_waits(tmp_path: Path) -> None:
-    # Stands in for a desktop: matplotlib takes a back end that asks for "headless" everywhere.
-    (tmp_path / "pretended_desktop.py").write_text("""
-from matplotlib.backend_bases import FigureCanvasBase, FigureManagerBase
-events = []
-class Manager(FigureManagerBase):
-    def show(self):
-        events.append(self.canvas.figure)
-    @classmethod
-    def start_main_loop(cls):
-        events.append("waited")
-class FigureCanvas(FigureCanvasBase):
-    required_interactive_framework = "headless"
-    manager_class = Manager
-""")
-    script = """
-import pretended_desktop
-from nn import plots
-figure = plots.Figure()
-plots.show(figure)
-assert pretended_desktop.events == [figure, "waited"], pretended_desktop.events
-"""
-    run(script, tmp_path, "module://pretended_desktop")
+    environment = os.environ | {"PYTHONPATH": str(Path(plots.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
