@@ -1,135 +1,220 @@
-"""The training loop: it yields what happened in each epoch, and neither prints nor plots."""
+"""The training loop: left after any step and saved, it goes on bit for bit; it neither prints nor plots."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from autograd import Tensor, jit, no_grad
-from nn.data import batches, scale_pixels
-from nn.functional import cross_entropy, softmax
+from autograd import Tensor, jit
+from nn.data import Images, Labels, batches
+from nn.evaluation import evaluate
+from nn.functional import cross_entropy
 from nn.module import Module
 from nn.optim import Optimizer
 from nn.schedules import Schedule
 
-Images = NDArray[Any]
-Labels = NDArray[Any]
 Labelled = tuple[Images, Labels]
 """Images, bytes (N, height, width), and their labels (N,)."""
+Record = dict[str, float]
 
-AT_ONCE = 1000  # images per forward pass where no gradients are needed
+
+class NonFiniteLoss(FloatingPointError):
+    """A training step whose loss is NaN or Inf."""
 
 
-def fit(
-    model: Module,
-    optimizer: Optimizer,
-    parts: dict[str, Labelled],
-    levels: int,
-    *,
-    epochs: int,
-    batch_size: int,
-    schedule: Schedule,
-    generator: np.random.Generator,
-    patience: int | None = None,
-    replay: bool = False,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda steps, count: steps,
-) -> Iterator[dict[str, float]]:
-    """Train a classifier of images; after each epoch yield its number, losses, accuracies and time.
+class Training:
+    """The training of a classifier of images; iterate over it to train.
 
-    `parts["train"]` is trained on, in an order that `generator` shuffles; every part is evaluated, out
-    of training mode: a record has `epoch`, `loss` and `train_accuracy`, and `test_loss` and
-    `test_accuracy` for a part named "test", then `learning_rate` and `seconds`. With `patience`,
-    training stops when the loss on `parts["validation"]` has not improved for that many epochs,
-    and the best epoch's parameters are put back. With `replay` a step is recorded once, by `jit`, which
-    the model must allow. `progress(steps, count)` wraps the steps of an epoch.
+    It gives None after each step, and after each epoch its record, which then is in `history`, too: `epoch`,
+    `loss` and `train_accuracy`, `test_loss` and `test_accuracy` for a part named "test", `learning_rate` and
+    `seconds`. `parts["train"]` is trained on, in an order that `generator` shuffles; every part is evaluated
+    after each epoch, out of training mode. With `patience`, training stops when the loss on
+    `parts["validation"]` has not improved for that many epochs, and the best epoch's parameters are put back.
+    `after_step()` is called after each step, e.g. to constrain the weights. With `replay` a step is recorded
+    once, by `jit`, which the model and `after_step` must allow. Whoever puts the model out of training mode
+    between two steps has to put it back.
+
+    What `state_dict()` gives between two steps lets a Training that was made in the same way continue as if
+    nothing had happened, bit for bit: it has the parameters, the optimizer's state and that of every random
+    generator. A loss that is no number raises NonFiniteLoss.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; give 1 or more")
-    if patience is not None and "validation" not in parts:
-        raise ValueError('patience needs a part named "validation" to be patient about')
 
-    def step(pixels: Any, targets: Labels) -> None:
-        loss = training_loss(model, pixels, targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        parts: dict[str, Labelled],
+        levels: int,
+        *,
+        epochs: int,
+        batch_size: int,
+        schedule: Schedule,
+        generator: np.random.Generator,
+        patience: int | None = None,
+        after_step: Callable[[], None] = lambda: None,
+        replay: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; give 1 or more")
+        if patience is not None and "validation" not in parts:
+            raise ValueError('patience needs a part named "validation" to be patient about')
+        self.model = model
+        self.optimizer = optimizer
+        self.parts = parts
+        self.levels = levels
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.schedule = schedule
+        self.generator = generator
+        self.patience = patience
+        self.history: list[Record] = []
+        self.position = 0
+        """Steps taken in this epoch."""
+        self.loss = np.nan
+        """That of the latest step, on its batch."""
+        self._outputs: tuple[Any, Labels] = np.zeros((0, 1)), np.zeros(0, int)
+        self._shuffle = generator.bit_generator.state
+        self._seconds = 0.0
+        self._best: dict[str, Any] = {"loss": np.inf, "epoch": 0, "parameters": None}
 
-    train_step = jit(step) if replay else step
-    images, labels = parts["train"]
-    steps = -(-len(images) // batch_size)
-    best = np.inf
-    best_state: dict[str, Any] | None = None
-    waited = 0
-    for epoch in range(1, epochs + 1):
+        def step(pixels: Any, targets: Labels) -> tuple[Tensor, Tensor]:
+            loss, outputs = training_loss(model, pixels, targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            after_step()
+            return loss, outputs.detach()
+
+        self._step = jit(step) if replay else step
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps in an epoch."""
+        return -(-len(self.parts["train"][0]) // self.batch_size)
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether all epochs are over, or the patience."""
+        waited = len(self.history) - self._best["epoch"]
+        return len(self.history) >= self.epochs or (self.patience is not None and waited >= self.patience)
+
+    def batch_accuracy(self) -> float:
+        """Return the share of the latest step's batch that the network had right before the step."""
+        outputs, targets = self._outputs
+        return float(np.mean(np.argmax(outputs, axis=1) == targets))
+
+    def __iter__(self) -> Iterator[Record | None]:
+        while not self.finished:
+            yield from self._epoch()
+            record = self._record()
+            self.history.append(record)
+            if self.patience is not None and record["validation_loss"] < self._best["loss"]:
+                self._best = {
+                    "loss": record["validation_loss"],
+                    "epoch": len(self.history),
+                    "parameters": self.model.state_dict(),
+                }
+            yield record
+        if self._best["parameters"] is not None:
+            self.model.load_state_dict(self._best["parameters"])
+
+    def _epoch(self) -> Iterator[None]:
+        """Take the steps that are left of an epoch; yield after each."""
+        self.generator.bit_generator.state = self._shuffle
+        images, labels = self.parts["train"]
+        start = perf_counter() - self._seconds
+        self.model.train()
+        for pixels, targets in batches(
+            images, labels, self.batch_size, self.levels, self.generator, self.position
+        ):
+            self.step(pixels, targets)
+            self.position += 1
+            self._seconds = perf_counter() - start
+            yield
+        self._shuffle = self.generator.bit_generator.state
+
+    def step(self, pixels: Any, targets: Labels) -> None:
+        """Take one step on a batch."""
+        lr = self.optimizer.lr = self.schedule(self.optimizer.steps)
+        loss, outputs = self._step(pixels, targets)
+        self.loss = float(loss.data)
+        self._outputs = outputs.data, targets
+        if not np.isfinite(self.loss):
+            raise NonFiniteLoss(
+                f"the loss became {self.loss} in step {self.position + 1} of epoch "
+                f"{len(self.history) + 1}, at a learning rate of {lr:.3g}"
+            )
+
+    def check_finite(self) -> None:
+        """Raise NonFiniteLoss where a parameter has become NaN or Inf, whatever the latest loss was."""
+        names = [n for n, p in self.model.named_parameters() if not np.isfinite(p.data).all()]
+        if names:
+            raise NonFiniteLoss(
+                f"{', '.join(names)} became NaN or Inf by step {self.position} of epoch "
+                f"{len(self.history) + 1}, at a learning rate of {self.optimizer.lr:.3g}"
+            )
+
+    def _record(self) -> Record:
+        """Evaluate after an epoch, and return its record."""
         start = perf_counter()
-        model.train()
-        shuffled = batches(images, labels, batch_size, levels, generator)
-        for pixels, targets in progress(shuffled, steps):
-            optimizer.lr = schedule(optimizer.steps)
-            train_step(pixels, targets)
-        record = {"epoch": float(epoch)}
-        for name, part in parts.items():
-            average, accuracy = evaluate(model, *part, levels)
+        record = {"epoch": float(len(self.history) + 1)}
+        for name, part in self.parts.items():
+            average, accuracy = evaluate(self.model, *part, self.levels)
             record["loss" if name == "train" else f"{name}_loss"] = average
             record[f"{name}_accuracy"] = accuracy
-        record["learning_rate"] = optimizer.lr
-        record["seconds"] = perf_counter() - start
-        yield record
-        if patience is not None:
-            if record["validation_loss"] < best:
-                best, best_state, waited = record["validation_loss"], model.state_dict(), 0
-            else:
-                waited += 1
-            if waited >= patience:
-                break
-    if best_state is not None:
-        model.load_state_dict(best_state)
+            if name == "train" and not np.isfinite(average):
+                raise NonFiniteLoss(
+                    f"the loss became {average} at the end of epoch {len(self.history) + 1}, at a learning "
+                    f"rate of {self.optimizer.lr:.3g}"
+                )
+        record["learning_rate"] = self.optimizer.lr
+        record["seconds"] = self._seconds + perf_counter() - start
+        self._seconds = 0.0
+        self.position = 0
+        return record
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a later Training needs to go on from here, as `nn.checkpoint` saves it."""
+        return {
+            **self.step_state(),
+            "shuffle": self._shuffle,
+            "position": self.position,
+            "seconds": self._seconds,
+            "history": [dict(record) for record in self.history],
+            "best": dict(self._best),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state. Raises KeyError or ValueError where it is of another kind of training."""
+        self.load_step_state(state)
+        self._shuffle = state["shuffle"]
+        self.position = state["position"]
+        self._seconds = state["seconds"]
+        self.history = [dict(record) for record in state["history"]]
+        self._best = dict(state["best"])
+
+    def step_state(self) -> dict[str, Any]:
+        """Return what a step changes, or depends on, as copies."""
+        return {
+            "parameters": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "lr": self.optimizer.lr,
+            "generators": {name: g.bit_generator.state for name, g in self.model.named_generators()},
+        }
+
+    def load_step_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what a step changes, or depends on."""
+        self.model.load_state_dict(state["parameters"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.lr = state["lr"]
+        for name, generator in self.model.named_generators():
+            generator.bit_generator.state = state["generators"][name]
 
 
-def training_loss(model: Module, pixels: Any, labels: Labels) -> Tensor:
-    """Return the loss of one batch, pixels (B, inputs), and the graph of its computation."""
-    return cross_entropy(model(Tensor(pixels, name="images")), labels)  # type: ignore[no-any-return]
-
-
-def probabilities(model: Module, images: Images, levels: int) -> NDArray[np.float64]:
-    """Return the probability of each class for each image, (N, classes), out of training mode."""
-    return np.asarray(softmax(logits(model, images, levels).astype(np.float64)))
-
-
-def logits(model: Module, images: Images, levels: int) -> NDArray[Any]:
-    """Return the model's outputs for all images, (N, classes), out of training mode."""
-    modes = [(module, module.training) for _, module in model.named_modules()]
-    model.eval()
-    try:
-        with no_grad():
-            outputs = [
-                model(Tensor(scale_pixels(images[start : start + AT_ONCE], levels))).data
-                for start in range(0, len(images), AT_ONCE)
-            ]
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    return np.concatenate(outputs)
-
-
-def evaluate(model: Module, images: Images, labels: Labels, levels: int) -> tuple[float, float]:
-    """Return the mean cross-entropy and the accuracy over all images, out of training mode."""
-    outputs = logits(model, images, levels).astype(np.float64)
-    loss = float(cross_entropy(outputs, labels.astype(np.int64)))
-    return loss, float(np.mean(np.argmax(outputs, axis=1) == labels))
-
-
-def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
-    """Count how often each class (rows) was taken for each (columns)."""
-    if len(labels) != len(predicted):
-        raise ValueError(f"{len(labels)} labels and {len(predicted)} predictions; give as many of each")
-    for name, numbers in (("labels", labels), ("predictions", predicted)):
-        if len(numbers) and (np.min(numbers) < 0 or np.max(numbers) >= classes):
-            raise ValueError(f"{name} of {classes} classes must lie between 0 and {classes - 1}")
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (labels, predicted), 1)
-    return matrix
+def training_loss(model: Module, pixels: Any, labels: Labels) -> tuple[Tensor, Tensor]:
+    """Return the loss of one batch, pixels (B, inputs), and the model's outputs, (B, classes)."""
+    outputs = model(Tensor(pixels, name="images"))
+    return cross_entropy(outputs, labels), outputs

@@ -1,17 +1,34 @@
 """The training loop on tiny images, and on the packaged digits."""
 
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autograd import Tensor
-from nn import MLP, SGD, Adam, Dropout, Linear, Module, Sequential, cross_entropy, training
+from nn import (
+    MLP,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Dropout,
+    Linear,
+    Module,
+    RMSprop,
+    Sequential,
+    clip_weight_norm_,
+    cross_entropy,
+)
+from nn.checkpoint import load_checkpoint, save_checkpoint
 from nn.data import load_digits, scale_pixels
+from nn.divergence import find_divergence
+from nn.evaluation import evaluate
 from nn.schedules import Schedule, constant, one_cycle
-from nn.training import Labelled, confusion_matrix, evaluate, fit, logits, probabilities, training_loss
+from nn.training import Labelled, NonFiniteLoss, Record, Training, training_loss
 
 LEVELS = 255
 
@@ -31,6 +48,11 @@ TRAIN, VALIDATION, TEST = halves(50, 0), halves(20, 1), halves(30, 2)
 
 def network(dropout: float = 0.0, seed: int = 0) -> MLP:
     return MLP((16, 8, 2), dropout=dropout, generator=np.random.default_rng(seed))
+
+
+def fit(*arguments: Any, **options: Any) -> Iterator[Record]:
+    """Train, and yield the record of each epoch."""
+    return (record for record in Training(*arguments, **options) if record is not None)
 
 
 def run(model: Module, parts: dict[str, Labelled] | None = None, **options: Any) -> Any:
@@ -232,21 +254,6 @@ def test_a_resumed_optimizer_goes_on_in_its_schedule() -> None:
     assert asked == [10, 11]
 
 
-def test_progress_wraps_the_steps_of_every_epoch() -> None:
-    counts, taken = [], []
-
-    def progress(steps: Iterable[Any], count: int) -> Iterable[Any]:
-        counts.append(count)
-        for pixels, labels in steps:
-            taken.append((pixels.shape, pixels.dtype, labels.dtype))
-            yield pixels, labels
-
-    list(run(network(), epochs=2, batch_size=20, progress=progress))
-    assert counts == [3, 3]
-    assert [shape for shape, _, _ in taken] == [(20, 16), (20, 16), (10, 16)] * 2
-    assert {(pixels, labels) for _, pixels, labels in taken} == {(np.dtype(np.float32), np.dtype(np.int64))}
-
-
 @pytest.mark.parametrize("batch_size", [-1, 0])
 def test_an_impossible_batch_size_is_named(batch_size: int) -> None:
     with pytest.raises(ValueError, match=f"batch_size is {batch_size}; give 1 or more"):
@@ -316,126 +323,184 @@ def test_patience_needs_a_validation_part() -> None:
         list(run(network(), patience=3))
 
 
-# --------------------------------------------------------------------------------------- evaluation
+# ------------------------------------------------------------------------------------------- steps
 
 
 def test_training_loss_is_the_cross_entropy_of_the_batch() -> None:
     model = network()
     pixels = scale_pixels(TEST[0], LEVELS)
-    loss = training_loss(model, pixels, TEST[1])
+    loss, outputs = training_loss(model, pixels, TEST[1])
     assert loss.requires_grad
-    assert loss.item() == pytest.approx(cross_entropy(model(pixels).data, TEST[1]))
+    assert loss.item() == pytest.approx(cross_entropy(outputs.data, TEST[1]))
+    np.testing.assert_array_equal(outputs.data, model(pixels).data)
 
 
-@pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9])
-def test_outputs_come_in_parts_and_in_order(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(training, "AT_ONCE", 4)
-    model = Witness()
-    images, labels = halves(count)
-    pixels = scale_pixels(images, LEVELS)
-    outputs = logits(model, images, LEVELS)
-    assert [len(x) for x in model.batches(training=False)] == [4] * (count // 4) + [count % 4] * (
-        count % 4 > 0
-    )
-    np.testing.assert_allclose(outputs, model.linear(pixels).data, rtol=1e-5, atol=1e-6)
-    loss, accuracy = evaluate(model, images, labels, LEVELS)
-    assert loss == pytest.approx(cross_entropy(outputs.astype(np.float64), labels), rel=1e-14)
-    assert accuracy == pytest.approx((outputs.argmax(axis=1) == labels).mean())
+# ------------------------------------------------------------------------------- stopped and continued
 
 
-@pytest.mark.parametrize("difference", [-1, 0, 1])
-def test_evaluation_around_the_size_of_a_part(difference: int) -> None:
-    count = training.AT_ONCE + difference
-    model = Witness()
-    images, labels = halves(count)
-    loss, accuracy = evaluate(model, images, labels, LEVELS)
-    outputs = model.linear(scale_pixels(images, LEVELS)).data
-    assert loss == pytest.approx(cross_entropy(outputs.astype(np.float64), labels), rel=1e-6)
-    assert accuracy == (outputs.argmax(axis=1) == labels).mean()
-    assert sum(len(x) for x in model.batches(training=False)) == count
+def training(optimizer: Callable[..., Any] = Adam, **options: Any) -> Training:
+    generator = np.random.default_rng(1)
+    model = MLP((16, 8, 4, 2), dropout=0.3, input_dropout=0.1, generator=generator)
+    parts = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+    defaults: dict[str, Any] = {"epochs": 3, "batch_size": 8, "schedule": one_cycle(0.05, 21), "replay": True}
+    settings = {**defaults, "generator": np.random.default_rng(2), **options}
+    if "after_step" in options:
+        settings["after_step"] = lambda: clip_weight_norm_(model.parameters()[0], 0.5)
+    return Training(model, optimizer(model.parameters()), parts, LEVELS, **settings)
 
 
-@pytest.mark.parametrize("mode", [True, False])
-def test_evaluation_leaves_the_model_as_it_was(mode: bool) -> None:
-    model = network(dropout=0.5).train(mode)
-    before = model.state_dict()
-    first = evaluate(model, *TEST, LEVELS)
-    assert evaluate(model, *TEST, LEVELS) == first
-    assert all(module.training == mode for _, module in model.named_modules())
-    assert all(p.grad is None for p in model.parameters())
-    assert all(np.array_equal(array, before[name]) for name, array in model.state_dict().items())
+def outcome(training: Training) -> tuple[Any, ...]:
+    records = [{**record, "seconds": 0} for record in training.history]
+    return records, {name: array.tobytes() for name, array in training.model.state_dict().items()}
 
 
-def test_evaluation_records_no_graph() -> None:
-    seen: list[Tensor] = []
+OPTIMIZERS: list[Callable[..., Any]] = [
+    SGD,
+    lambda p: SGD(p, momentum=0.9, nesterov=True),
+    Adam,
+    lambda p: AdamW(p, weight_decay=0.1),
+    RMSprop,
+    Adagrad,
+]
 
-    class Keeping(MLP):
+
+@pytest.mark.parametrize("steps", range(0, 26, 3))
+@pytest.mark.parametrize("options", [{}, {"patience": 1, "epochs": 6}, {"after_step": True}], ids=str)
+def test_what_is_left_after_any_step_goes_on_bit_for_bit(
+    tmp_path: Path, steps: int, options: dict[str, Any]
+) -> None:
+    whole = training(**options)
+    list(whole)
+    left, later = training(**options), training(**options)
+    for _, _ in zip(range(steps), left, strict=False):
+        pass
+    save_checkpoint(tmp_path, left.state_dict())
+    later.load_state_dict(load_checkpoint(tmp_path)[0])
+    list(later)
+    assert outcome(later) == outcome(whole)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("replay", [False, True])
+def test_every_optimizer_goes_on_bit_for_bit(optimizer: Any, replay: bool) -> None:
+    whole, left, later = (training(optimizer, replay=replay) for _ in range(3))
+    list(whole)
+    next(islice(left, 10, None))
+    later.load_state_dict(left.state_dict())
+    list(later)
+    assert outcome(later) == outcome(whole)
+
+
+@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937, np.random.SFC64, np.random.Philox])
+def test_every_generator_goes_on_bit_for_bit(tmp_path: Path, bits: Any) -> None:
+    whole, left, later = (training(generator=np.random.Generator(bits(5))) for _ in range(3))
+    list(whole)
+    next(islice(left, 10, None))
+    save_checkpoint(tmp_path, left.state_dict())
+    later.load_state_dict(load_checkpoint(tmp_path)[0])
+    list(later)
+    assert outcome(later) == outcome(whole)
+
+
+def test_a_state_stays_as_it_was_while_training_goes_on() -> None:
+    left, later, other = training(), training(), training()
+    next(islice(left, 10, None))
+    state = left.state_dict()
+    later.load_state_dict(state)
+    list(left)
+    list(later)
+    other.load_state_dict(state)
+    list(other)
+    assert outcome(later) == outcome(left) == outcome(other)
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    other = Training(
+        (model := network()), SGD(model.parameters()), {"train": TRAIN}, LEVELS,
+        epochs=1, batch_size=8, schedule=constant(0.1), generator=np.random.default_rng(0),
+    )  # fmt: skip
+    with pytest.raises((KeyError, ValueError), match="does not fit"):
+        training().load_state_dict(other.state_dict())
+
+
+def test_each_step_and_each_epoch_is_told() -> None:
+    whole = training(epochs=2)
+    seen = [(record is not None, whole.position, len(whole.history)) for record in whole]
+    epoch = [*((False, step, 0) for step in range(1, 8)), (True, 0, 1)]
+    assert seen == [*epoch, *((told, position, number + 1) for told, position, number in epoch)]
+    assert whole.steps == 7
+
+
+def test_the_loss_and_the_accuracy_of_a_batch() -> None:
+    model = network()
+    whole = Training(
+        model, SGD(model.parameters()), {"train": TRAIN}, LEVELS,
+        epochs=1, batch_size=50, schedule=constant(0.1), generator=np.random.default_rng(0),
+    )  # fmt: skip
+    expected = evaluate(model, *TRAIN, LEVELS)
+    next(iter(whole))
+    assert (whole.loss, whole.batch_accuracy()) == pytest.approx(expected, rel=1e-5)
+
+
+# -------------------------------------------------------------------------------- losses beyond hope
+
+
+@pytest.mark.parametrize("lr", [1e14, 1e20])
+def test_a_loss_that_is_no_number_stops_and_its_origin_is_found(lr: float) -> None:
+    model = MLP((16, 32, 32, 32, 2), generator=np.random.default_rng(0))
+    whole = Training(
+        model, SGD(model.parameters()), {"train": TRAIN}, LEVELS, replay=True, epochs=9, batch_size=8,
+        schedule=lambda step: 0.01 if step < 10 else lr, generator=np.random.default_rng(0),
+    )  # fmt: skip
+    start = whole.state_dict()
+    with np.errstate(all="ignore"):
+        with pytest.raises(NonFiniteLoss, match=r"the loss became (nan|inf) in step \d of epoch 2"):
+            list(whole)
+        whole.load_state_dict(start)
+        words = find_divergence(whole)
+    assert re.search(r"^'\w+' gave (nan|-?inf).*, in layers\.\d: Linear$", words)
+    assert all(np.isfinite(array).all() for array in model.state_dict().values())
+    assert (len(whole.history), whole.position) >= (1, 3)
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteLoss):
+        list(islice(whole, 2))
+
+
+def test_a_gradient_that_overflows_is_found_where_it_does() -> None:
+    class Steep(MLP):
         def forward(self, x: Any) -> Any:
-            seen.append(super().forward(x))
-            return seen[-1]
+            return np.sqrt(super().forward(x) * 0)  # 0, and the gradient of the root is infinite
 
-    logits(Keeping((16, 2), generator=np.random.default_rng(0)), TEST[0], LEVELS)
-    assert seen[0].op is None
-    assert not seen[0].requires_grad
-
-
-def test_evaluation_restores_the_mode_of_every_module() -> None:
-    model = network(dropout=0.5)
-    model.layers[1].eval()
-    logits(model, TEST[0], LEVELS)
-    assert [module.training for _, module in model.named_modules()] == [True, True, False, True]
-
-
-def test_evaluation_restores_the_mode_after_an_error() -> None:
-    model = network()
-    with pytest.raises(ValueError, match="linear with a weight"):
-        logits(model, np.zeros((2, 3, 3), np.uint8), LEVELS)
-    assert model.training
+    model = Steep((16, 2), generator=np.random.default_rng(0))
+    whole = Training(
+        model, SGD(model.parameters()), {"train": TRAIN}, LEVELS,
+        epochs=1, batch_size=8, schedule=constant(0.1), generator=np.random.default_rng(0),
+    )  # fmt: skip
+    start = whole.state_dict()
+    with np.errstate(all="ignore"):
+        with pytest.raises(NonFiniteLoss, match="in step 2 of epoch 1"):
+            list(whole)
+        whole.load_state_dict(start)
+        assert "the gradient of 'sqrt'" in find_divergence(whole)
+    assert whole.position == 0
 
 
-def test_probabilities() -> None:
-    model = network(dropout=0.5)
-    result = probabilities(model, TEST[0], LEVELS)
-    assert type(result) is np.ndarray
-    assert result.dtype == np.float64
-    assert result.shape == (30, 2)
-    assert (result > 0).all()
-    np.testing.assert_allclose(result.sum(axis=1), 1, rtol=1e-14)
-    outputs = logits(model, TEST[0], LEVELS)
-    np.testing.assert_array_equal(result.argmax(axis=1), outputs.argmax(axis=1))
-    np.testing.assert_allclose(np.log(result[:, 1] / result[:, 0]), outputs[:, 1] - outputs[:, 0], rtol=1e-5)
+def test_a_step_of_the_optimizer_that_overflows_is_found() -> None:
+    class Reckless(SGD):
+        def step(self) -> None:
+            super().step()
+            if self.steps == 3:
+                self.parameters[0].data = np.full_like(self.parameters[0].data, np.inf)
 
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
-def test_confusion_matrix(dtype: Any) -> None:
-    labels = np.array([0, 0, 0, 1, 2, 2], dtype)
-    predicted = np.array([0, 1, 1, 1, 0, 2])
-    matrix = confusion_matrix(labels, predicted, 4)
-    np.testing.assert_array_equal(matrix, [[1, 2, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]])
-    assert matrix.dtype == np.int64
-
-
-def test_confusion_matrix_of_real_predictions() -> None:
-    model = network()
-    list(run(model))
-    predicted = probabilities(model, TEST[0], LEVELS).argmax(axis=1)
-    matrix = confusion_matrix(TEST[1], predicted, 2)
-    np.testing.assert_array_equal(matrix.sum(axis=1), np.bincount(TEST[1]))
-    np.testing.assert_array_equal(matrix.sum(axis=0), np.bincount(predicted, minlength=2))
-    assert np.trace(matrix) / 30 == evaluate(model, *TEST, LEVELS)[1]
-
-
-def test_confusion_matrix_refuses_classes_beyond_its_size() -> None:
-    with pytest.raises(ValueError, match="between 0 and 2"):
-        confusion_matrix(np.array([0, 3]), np.array([0, 0]), 3)
-
-
-@pytest.mark.parametrize(
-    ("labels", "predicted"), [([0, 1, 2], [0]), ([-1, 0], [0, 0])], ids=["lengths", "negative"]
-)
-def test_confusion_matrix_refuses_what_does_not_fit(labels: list[int], predicted: list[int]) -> None:
-    with pytest.raises((ValueError, IndexError)):
-        confusion_matrix(np.array(labels), np.array(predicted), 3)
+    whole = training(Reckless, replay=False)
+    start = whole.state_dict()
+    with np.errstate(all="ignore"):
+        with pytest.raises(NonFiniteLoss, match="in step 4 of epoch 1"):
+            list(whole)
+        whole.load_state_dict(start)
+        assert find_divergence(whole) == (
+            "all gradients are finite, and the step of Reckless made NaN or Inf of layers.1.weight"
+        )
+    assert whole.position == 2
 
 
 # --------------------------------------------------------------------------------------- real digits

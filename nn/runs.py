@@ -1,0 +1,363 @@
+"""Runs: training in a folder that tells the whole story, and that can go on after any end."""
+
+from __future__ import annotations
+
+import platform
+import signal
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from nn.checkpoint import CheckpointError, load_checkpoint, save_arrays, save_checkpoint
+from nn.data import DataError, Dataset, load_digits, split_validation
+from nn.divergence import find_divergence
+from nn.evaluation import assess, best_epoch, summarize
+from nn.folders import (
+    CONFIG,
+    EVALUATION,
+    LOG,
+    PARAMETERS,
+    TABLE,
+    RunError,
+    check_room,
+    check_same,
+    discard_folder,
+    held,
+    make_folder,
+    read_accuracy,
+    read_config,
+    with_data_in,
+    write_json,
+    write_table,
+)
+from nn.pictures import Curves, draw
+from nn.recipes import SCHEDULES, Recipe, load_data, make_constraint, make_network, make_optimizer
+from nn.signals import stop_signals
+from nn.terminal import Terminal
+from nn.training import NonFiniteLoss, Training
+
+SAVE_EVERY = 30.0  # seconds between checkpoints: what a killed run loses at most
+DIVERGED = 1_000  # a cross-entropy hundreds of times that of guessing
+
+
+def start(recipe: Recipe, folder: Path, terminal: Terminal, seeds: int = 1, show: bool = False) -> int:
+    """Train in a new folder, or with several seeds in folders within it; return the exit status.
+
+    With `show` the curves are in a window, which is left at the end until somebody closes it.
+    """
+    several = {"seeds": seeds} if seeds > 1 else {}
+    made = make_folder(folder, {"options": asdict(recipe), **several})
+    try:
+        if several:
+            _check_one(show)
+            with held(folder):
+                return _train_seeds(recipe, folder, seeds, terminal)
+        run = Run(recipe, folder, terminal)
+    except BaseException:
+        terminal.log = None
+        discard_folder(folder, made)
+        raise
+    with held(folder):
+        return run.train(show)
+
+
+def resume(folder: Path, terminal: Terminal, data_dir: str | None = None, show: bool = False) -> int:
+    """Go on with the run in a folder where it ended, bit for bit; return the exit status.
+
+    The data are where they were, or in `data_dir`; `show` is as in `start`.
+    """
+    recipe, config = read_config(folder, terminal)
+    recipe = with_data_in(recipe, data_dir)
+    with held(folder):
+        if "seeds" in config:
+            _check_one(show)
+            return _train_seeds(recipe, folder, config["seeds"], terminal)
+        run = Run(recipe, folder, terminal)
+        run.restore()
+        return run.train(show)
+
+
+def _check_one(show: bool) -> None:
+    if show:
+        raise RunError("--show shows the curves of one run, and these are several; leave it out")
+
+
+def _train_seeds(recipe: Recipe, folder: Path, seeds: int, terminal: Terminal) -> int:
+    """Train with each seed what is not trained yet, and tell the mean and the standard deviation."""
+    accuracies: dict[int, float] = {}
+    for seed in range(recipe.seed, recipe.seed + seeds):
+        place = folder / f"seed-{seed}"
+        accuracy = read_accuracy(place)
+        if accuracy is None:
+            started = place.exists() and any(place.iterdir())
+            terminal.log = None
+            terminal.say("seed", f"Seed {seed}", seed=seed)
+            if started:
+                status = resume(place, terminal, recipe.data_dir)
+            else:
+                status = start(replace(recipe, seed=seed), place, terminal)
+            if status:
+                if status > 128:
+                    terminal.say("stop", f"All seeds go on with --resume {folder}")
+                return status
+            accuracy = read_accuracy(place)
+        if accuracy is None:
+            raise RunError(f"{place / EVALUATION} tells no accuracy; remove it, and --resume {folder}")
+        accuracies[seed] = accuracy
+    values = list(accuracies.values())
+    summary = {
+        "accuracies": accuracies,
+        "mean": float(np.mean(values)),
+        "standard_deviation": float(np.std(values, ddof=1)),
+    }
+    write_json(folder / "summary.json", summary)
+    terminal.log = None
+    terminal.say("seeds", summarize(values), **summary)
+    return 0
+
+
+class Run:
+    """A training run and its folder."""
+
+    def __init__(self, recipe: Recipe, folder: Path, terminal: Terminal) -> None:
+        self.folder = folder
+        self.terminal = terminal
+        terminal.log = folder / LOG
+        data = self.data = _load(recipe, terminal)
+        order, weights = (np.random.default_rng([recipe.seed, stream]) for stream in range(2))
+        parts = self.parts = _split(data, recipe.validation, order)
+        self.model = make_network(recipe, data.train_images[0].size, len(data.classes), weights)
+        optimizer = make_optimizer(recipe, self.model.parameters())
+        batch_size = recipe.batch_size or (32 if data.name == "digits" else 128)
+        self.recipe = replace(recipe, dataset=data.name.lower(), batch_size=batch_size, lr=optimizer.lr)
+        steps = recipe.epochs * -(-len(parts["train"][0]) // batch_size)
+        self.training = Training(
+            self.model,
+            optimizer,
+            parts,
+            data.levels,
+            epochs=recipe.epochs,
+            batch_size=batch_size,
+            schedule=SCHEDULES[recipe.schedule](optimizer.lr, steps),
+            generator=order,
+            patience=recipe.early_stopping,
+            after_step=make_constraint(recipe, self.model),
+            replay=True,
+        )
+        self.description = self._describe()
+        state = self.training.step_state()
+        arrays = [*state["parameters"].values(), *state["optimizer"].values()]
+        check_room(folder, sum(array.nbytes for array in arrays))
+
+    def _describe(self) -> dict[str, Any]:
+        """Return what it takes to do this again: options, what the data are, versions."""
+        data = self.data
+        packages = {name: version(name) for name in ("numpy", "matplotlib", "graphviz", "tqdm")}
+        return {
+            "options": asdict(self.recipe),
+            "data": {
+                "name": data.name,
+                "shape": list(data.train_images.shape[1:]),
+                "levels": data.levels,
+                "classes": list(data.classes),
+                "training": len(data.train_images),
+                "test": len(data.test_images),
+                "checksum": data.checksum(),
+            },
+            "versions": {"python": platform.python_version(), **packages},
+        }
+
+    def restore(self) -> None:
+        """Go on from the latest checkpoint in the folder that is whole; from the start without any."""
+        try:
+            state, wrong = load_checkpoint(self.folder)
+        except FileNotFoundError:
+            self.terminal.warn(f"{self.folder} holds no checkpoint yet, so the run starts again")
+            return
+        except CheckpointError as error:
+            raise RunError(f"{error}; the run cannot go on, start it anew with another --out") from error
+        for words in wrong:
+            self.terminal.warn(f"{words}; the one before it is used")
+        try:
+            check_same(state, self.description, self.folder)
+            then, now = (each["versions"]["numpy"] for each in (state, self.description))
+            if then != now:
+                words = f"the run was begun with NumPy {then}, and this is {now}: it may round differently"
+                self.terminal.warn(words)
+            self.training.load_state_dict(state["training"])
+        except (LookupError, ValueError, TypeError) as error:
+            raise RunError(f"the checkpoint in {self.folder} does not fit its options: {error}") from error
+
+    def train(self, show: bool = False) -> int:
+        """Train to the end, to a signal, or until the loss is no number; return the exit status."""
+        self._announce()
+        status = 0
+        with stop_signals() as signals, np.errstate(over="ignore", invalid="ignore"):
+            self.save()
+            for name in (PARAMETERS, EVALUATION):  # of an earlier end, which is not the latest any more
+                (self.folder / name).unlink(missing_ok=True)
+            curves = Curves(self, show)
+            try:
+                self._loop(signals, curves)
+                self.save()
+                status = self._judge(signals)
+            except NonFiniteLoss as error:
+                status = 1
+                self._explain(error)
+            self._finish(ended=status == 0)
+        if signals:
+            return status or 128 + signals[0]
+        curves.wait()
+        return status
+
+    def save(self) -> None:
+        """Write a checkpoint. Raises NonFiniteLoss rather than to replace a good one by a spoilt one."""
+        self.training.check_finite()
+        try:
+            save_checkpoint(self.folder, {**self.description, "training": self.training.state_dict()})
+        except OSError as error:
+            raise RunError(
+                f"the checkpoint in {self.folder} cannot be written: {error.strerror or error}; make room, "
+                f"and --resume {self.folder} goes on from the one before"
+            ) from error
+
+    def _announce(self) -> None:
+        training, parts, say = self.training, self.parts, self.terminal.say
+        write_json(self.folder / CONFIG, self.description)
+        counts = {name: len(labels) for name, (_, labels) in parts.items()}
+        sizes = [self.data.train_images[0].size, *self.recipe.hidden, len(self.data.classes)]
+        validation = f", {counts['validation']:,} validation" if "validation" in counts else ""
+        images = f"{counts['train']:,} training{validation} and {counts['test']:,} test images"
+        say("data", f"{self.data.name}: {images}", dataset=self.data.name, **counts)
+        network = "-".join(map(str, sizes))
+        say("start", f"Network {network}, results in {self.folder}", sizes=sizes, folder=str(self.folder))
+        if training.finished:
+            epochs = len(training.history)
+            say(
+                "resume",
+                f"Training has ended after epoch {epochs}; its results are written anew",
+                epoch=epochs,
+            )
+        elif training.history or training.position:
+            epoch, step = len(training.history) + 1, training.position + 1
+            say(
+                "resume",
+                f"Going on at epoch {epoch}, step {step} of {training.steps}",
+                epoch=epoch,
+                step=step,
+            )
+
+    def _loop(self, signals: list[int], curves: Curves) -> None:
+        """Train, tell of it and save, until the end, a signal, or a loss beyond hope."""
+        training, terminal, epochs = self.training, self.terminal, self.recipe.epochs
+        samples, batch_size = len(self.parts["train"][0]), training.batch_size
+        done = len(training.history) * samples + min(training.position * batch_size, samples)
+        terminal.begin(epochs * samples, done)
+        saved = monotonic()
+        try:
+            for record in training:
+                if record is None:
+                    count = min(batch_size, samples - (training.position - 1) * batch_size)
+                    epoch = len(training.history) + 1
+                    terminal.step(count, epoch, epochs, training.loss, training.batch_accuracy)
+                else:
+                    terminal.epoch(record, best=best_epoch(training.history) is record)
+                    write_table(self.folder / TABLE, training.history)
+                    curves.update()
+                    if record["loss"] >= DIVERGED:
+                        return
+                curves.respond()
+                if signals and not training.finished:
+                    return
+                if monotonic() - saved > SAVE_EVERY:
+                    self.save()
+                    saved = monotonic()
+        finally:
+            terminal.end()
+
+    def _judge(self, signals: list[int]) -> int:
+        """Say why the loop has ended, if not because all is done; return the exit status."""
+        training = self.training
+        if signals and not training.finished:
+            name = signal.Signals(signals[0]).name
+            place = f"after epoch {len(training.history)}"
+            if training.position:
+                place = (
+                    f"in epoch {len(training.history) + 1} after step {training.position} of {training.steps}"
+                )
+            message = f"Stopped by {name} {place}; all is saved: go on with --resume {self.folder}"
+            self.terminal.say("stop", message, reason=name, message=message)
+            return 128 + signals[0]
+        if training.history and training.history[-1]["loss"] >= DIVERGED:
+            message = f"training diverges: the loss is {training.history[-1]['loss']:.3g}; try a lower --lr"
+            self.terminal.warn(message)
+            words = f"Stopped after epoch {len(training.history)}"
+            self.terminal.say("stop", words, reason="diverged", message=message)
+            return 1
+        if self.recipe.early_stopping:
+            best = best_epoch(training.history)
+            epoch = 0 if best is None else int(best["epoch"])
+            words = f"The parameters kept are those of epoch {epoch}, the best by validation loss."
+            if len(training.history) < self.recipe.epochs:
+                words = f"Stopped early, after epoch {len(training.history)}. {words}"
+            self.terminal.say("best", words, best_epoch=epoch)
+        return 0
+
+    def _explain(self, error: NonFiniteLoss) -> None:
+        """Say where a loss that is no number began, and leave the training before that."""
+        state, _ = load_checkpoint(self.folder)
+        self.training.load_state_dict(state["training"])
+        advice = (
+            "start a new run with a lower --lr, or with --schedule warm-up; "
+            f"the checkpoint in {self.folder} is from before that"
+        )
+        self.terminal.warn(f"{error}: {find_divergence(self.training)}; {advice}")
+        epoch, step = len(self.training.history) + 1, self.training.position
+        words = f"Stopped in epoch {epoch}: what is kept is the network after step {step} of it"
+        self.terminal.say("stop", words, reason="nan", message=str(error))
+
+    def _finish(self, ended: bool) -> None:
+        """Leave the parameters, the table, what the network is worth, and the pictures."""
+        write_table(self.folder / TABLE, self.training.history)
+        try:
+            save_arrays(self.folder / PARAMETERS, self.model.state_dict())
+        except OSError as error:
+            raise RunError(f"{self.folder / PARAMETERS} cannot be written: {error}") from error
+        data = self.data
+        images, labels = self.parts["test"]
+        assessment = assess(self.model, images, labels, data.levels, data.classes, data.name)
+        write_json(self.folder / EVALUATION, {**assessment, "finished": ended})
+        accuracy, (low, high) = assessment["accuracy"], assessment["interval"]
+        words = f"Test accuracy {100 * accuracy:.2f} % (95 % interval: {100 * low:.2f} to {100 * high:.2f} %)"
+        self.terminal.say("end" if ended else "result", words, accuracy=accuracy, interval=[low, high])
+        draw(self)
+
+
+def _load(recipe: Recipe, terminal: Terminal) -> Dataset:
+    """Load the data set that was asked for; without any MNIST, or digits where it cannot be had."""
+    try:
+        return load_data(recipe)
+    except DataError as error:
+        if recipe.dataset or recipe.data_dir:
+            raise
+        reason = str(error).splitlines()[0].rstrip(":.")
+    terminal.warn(f"no MNIST ({reason}): training on the 1,797 small digits that come with the program")
+    return load_digits()
+
+
+def _split(data: Dataset, validation: float, generator: np.random.Generator) -> dict[str, Any]:
+    """Return the images and labels to train on, to validate on if wished, and to test on."""
+    parts: dict[str, Any] = {"train": (data.train_images, data.train_labels)}
+    if validation:
+        try:
+            images, labels, *held_out = split_validation(
+                data.train_images, data.train_labels, validation, generator
+            )
+        except ValueError as error:
+            raise RunError(f"--validation: {error}") from error
+        parts = {"train": (images, labels), "validation": tuple(held_out)}
+    return {**parts, "test": (data.test_images, data.test_labels)}
