@@ -60,7 +60,7 @@ class Dataset:
     classes: tuple[str, ...]
 
     def checksum(self) -> str:
-        """Return a checksum of all labels and of up to 1,000 images, in which other data differ."""
+        """Return a checksum of all labels and of up to 2,000 images, in which other data differ."""
         every = max(len(self.train_images) // 1000, 1)
         digest = hashlib.sha256(self.train_images[::every].tobytes())
         digest.update(self.train_labels.tobytes())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
 from autograd import debug
 from nn.training import NonFiniteLoss, Training
 
@@ -20,8 +18,7 @@ def find_divergence(training: Training) -> str:
     spoilt: list[str] = []
     try:
         for _ in training:
-            spoilt = [n for n, p in training.model.named_parameters() if not np.isfinite(p.data).all()]
-            if spoilt:
+            if spoilt := training.spoilt_parameters():
                 break
             before = training.state_dict()
     except NonFiniteLoss:
@@ -31,11 +28,11 @@ def find_divergence(training: Training) -> str:
         with debug():
             next(iter(training))
     except FloatingPointError as error:
-        training.load_state_dict(before)
         what, made, *_ = str(error).splitlines()
         module = re.search(r", in ((?:[\w.]+: )?\w+)$", made)  # at the end of the line that debug() names
         return f"{what}, in {module[1]}" if module else what
-    training.load_state_dict(before)
+    finally:
+        training.load_state_dict(before)
     return (
         f"all gradients are finite, and the step of {type(training.optimizer).__name__} made NaN or Inf of "
         f"{', '.join(spoilt) or 'nothing that can be named'}"

@@ -41,7 +41,7 @@ def read_idx(path: str | Path) -> Bytes:
     """Read an IDX file of unsigned bytes, gzip-compressed or plain.
 
     Layout: 0, 0, type code, number of dimensions, each dimension as big-endian uint32, elements.
-    A plain file of 256 MiB and more is not read but mapped: the result is a read-only numpy.memmap.
+    A plain file of 64 MiB and more is not read but mapped: the result is a read-only numpy.memmap.
     Raises FileNotFoundError, or DataError for anything but a whole, nonempty file of that kind.
     """
     with _opened(path) as file:

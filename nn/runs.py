@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import signal
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -50,10 +51,10 @@ def start(recipe: Recipe, folder: Path, terminal: Terminal, seeds: int = 1, show
     With `show` the curves are in a window, which is left at the end until somebody closes it.
     """
     several = {"seeds": seeds} if seeds > 1 else {}
+    _check_shown(show, several)
     made = make_folder(folder, {"options": asdict(recipe), **several})
     try:
         if several:
-            _check_one(show)
             with held(folder):
                 return _train_seeds(recipe, folder, seeds, terminal)
         run = Run(recipe, folder, terminal)
@@ -72,17 +73,17 @@ def resume(folder: Path, terminal: Terminal, data_dir: str | None = None, show: 
     """
     recipe, config = read_config(folder, terminal)
     recipe = with_data_in(recipe, data_dir)
+    _check_shown(show, config)
     with held(folder):
         if "seeds" in config:
-            _check_one(show)
             return _train_seeds(recipe, folder, config["seeds"], terminal)
         run = Run(recipe, folder, terminal)
         run.restore()
         return run.train(show)
 
 
-def _check_one(show: bool) -> None:
-    if show:
+def _check_shown(show: bool, config: Mapping[str, Any]) -> None:
+    if show and "seeds" in config:
         raise RunError("--show shows the curves of one run, and these are several; leave it out")
 
 

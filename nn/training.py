@@ -148,10 +148,13 @@ class Training:
                 f"{len(self.history) + 1}, at a learning rate of {lr:.3g}"
             )
 
+    def spoilt_parameters(self) -> list[str]:
+        """Return the names of the parameters that hold a NaN or Inf."""
+        return [name for name, p in self.model.named_parameters() if not np.isfinite(p.data).all()]
+
     def check_finite(self) -> None:
         """Raise NonFiniteLoss where a parameter has become NaN or Inf, whatever the latest loss was."""
-        names = [n for n, p in self.model.named_parameters() if not np.isfinite(p.data).all()]
-        if names:
+        if names := self.spoilt_parameters():
             raise NonFiniteLoss(
                 f"{', '.join(names)} became NaN or Inf by step {self.position} of epoch "
                 f"{len(self.history) + 1}, at a learning rate of {self.optimizer.lr:.3g}"
