@@ -213,12 +213,11 @@ def _defined(value: Any) -> Any:
 def as_text(assessment: Mapping[str, Any]) -> str:
     """Put what `assess` returns in words, and in a table of the classes that fits 80 columns."""
     found = assessment
-    interval = f"{100 * found['interval'][0]:.2f} to {_percent(found['interval'][1], 2)}"
     loss = "not a number" if found["loss"] is None else f"{found['loss']:.4f}"
     lines = [
         f"{found['dataset']}, {found['samples']:,} test image{'s' * (found['samples'] != 1)}",
         "",
-        f"Accuracy           {_percent(found['accuracy'], 2)} (95 % interval: {interval})",
+        f"Accuracy           {accuracy_text(found)}",
         f"Error              {_percent(1 - found['accuracy'], 2)}",
         f"Loss               {loss}",
         f"Calibration error  {_percent(found['calibration_error'], 2)}, "
@@ -233,6 +232,13 @@ def as_text(assessment: Mapping[str, Any]) -> str:
         shares = "".join(f"{_percent(share, 1):>10}" for share in (precision, recall, f1))
         lines.append(f"{name:{width}} {shares}{number:10,}")
     return "\n".join(lines)
+
+
+def accuracy_text(assessment: Mapping[str, Any]) -> str:
+    """Put the accuracy that `assess` found in words, with its interval."""
+    low, high = assessment["interval"]
+    interval = f"{100 * low:.2f} to {_percent(high, 2)}"
+    return f"{_percent(assessment['accuracy'], 2)} (95 % interval: {interval})"
 
 
 def summarize(accuracies: Sequence[float]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from nn.checkpoint import CheckpointError, load_checkpoint, save_arrays, save_checkpoint
 from nn.data import DataError, Dataset, load_digits, split_validation
 from nn.divergence import find_divergence
-from nn.evaluation import assess, best_epoch, summarize
+from nn.evaluation import accuracy_text, assess, best_epoch, summarize
 from nn.folders import (
     CONFIG,
     EVALUATION,
@@ -332,9 +332,9 @@ class Run:
         images, labels = self.parts["test"]
         assessment = assess(self.model, images, labels, data.levels, data.classes, data.name)
         write_json(self.folder / EVALUATION, {**assessment, "finished": ended})
-        accuracy, (low, high) = assessment["accuracy"], assessment["interval"]
-        words = f"Test accuracy {100 * accuracy:.2f} % (95 % interval: {100 * low:.2f} to {100 * high:.2f} %)"
-        self.terminal.say("end" if ended else "result", words, accuracy=accuracy, interval=[low, high])
+        words = f"Test accuracy {accuracy_text(assessment)}"
+        facts = {name: assessment[name] for name in ("accuracy", "interval")}
+        self.terminal.say("end" if ended else "result", words, **facts)
         draw(self)
 
 
