@@ -1,17 +1,22 @@
-"""Small data sets, as bytes of files in every layout, and what goes wrong when they are read."""
+"""What several tests need: small data sets, also as files in every layout; memory; a terminal."""
 
+import contextlib
 import csv
 import gzip
 import io
+import os
 import struct
+import subprocess
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from nn.data import Dataset
+from nn.training import Labelled
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_MNIST = PROJECT.parent / "shared" / "data" / "mnist"
@@ -67,6 +72,16 @@ def check_loaded(dataset: Dataset, name: str = "MNIST") -> None:
     assert (dataset.name, dataset.levels, len(dataset.classes)) == (name, 255, 10)
 
 
+def halves(count: int, seed: int = 0) -> Labelled:
+    """Return images of 4 x 4 pixels that are brighter on the left (0) or on the right (1), with noise."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, count).astype(np.uint8)
+    images = generator.integers(0, 150, (count, 4, 4))
+    images[labels == 0, :, :2] += 100
+    images[labels == 1, :, 2:] += 100
+    return images.astype(np.uint8), labels
+
+
 def peak_memory(action: Callable[[], object]) -> int:
     tracemalloc.start()
     try:
@@ -74,3 +89,19 @@ def peak_memory(action: Callable[[], object]) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def in_a_terminal(command: list[str], columns: int = 80, **options: Any) -> str:
+    """Run a program in a terminal of so many columns, as Popen does; return all that it wrote there."""
+    fcntl = pytest.importorskip("fcntl", reason="this system has no terminals to open")
+    termios = pytest.importorskip("termios", reason="this system has no terminals to open")
+    outside, inside = os.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=inside, stderr=inside, **options)
+    os.close(inside)
+    written = b""
+    with contextlib.suppress(OSError), open(outside, "rb", buffering=0) as file:
+        while some := file.read(65536):
+            written += some
+    assert process.wait(timeout=60) == 0
+    return written.decode()

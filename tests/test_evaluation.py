@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import halves
 
 from autograd import Tensor
 from nn import MLP, Dropout, Linear, Module, Sequential, cross_entropy, evaluation
@@ -28,18 +29,6 @@ from nn.evaluation import (
 from nn.terminal import as_json
 
 LEVELS = 255
-
-
-def halves(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return images of 4 x 4 pixels that are brighter on the left (0) or on the right (1), with noise."""
-    generator = np.random.default_rng(seed)
-    labels = generator.integers(0, 2, count).astype(np.uint8)
-    images = generator.integers(0, 150, (count, 4, 4))
-    images[labels == 0, :, :2] += 100
-    images[labels == 1, :, 2:] += 100
-    return images.astype(np.uint8), labels
-
-
 TEST = halves(30, 2)
 
 

@@ -1,11 +1,9 @@
 """What a person sees: piped, in a terminal of any width, quietly, and as JSON."""
 
-import contextlib
 import io
 import json
 import os
 import re
-import struct
 import subprocess
 import sys
 from datetime import datetime
@@ -14,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import in_a_terminal
 
 from nn import terminal
 from nn.terminal import Terminal, as_json
@@ -65,21 +64,8 @@ def piped(options: str = "", **environment: str) -> subprocess.CompletedProcess[
 
 def shown(columns: int, options: str = "", **environment: str) -> str:
     """Run the program in a terminal; return all that it wrote there."""
-    fcntl = pytest.importorskip("fcntl", reason="this system has no terminals to open")
-    termios = pytest.importorskip("termios", reason="this system has no terminals to open")
-    outside, inside = os.openpty()
-    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     settings = {"TERM": "xterm", "NO_COLOR": "", "PYTHONIOENCODING": "utf-8"} | environment
-    process = subprocess.Popen(
-        program(options), cwd=ROOT, env=os.environ | settings, stdout=inside, stderr=inside
-    )
-    os.close(inside)
-    written = b""
-    with contextlib.suppress(OSError), open(outside, "rb", buffering=0) as file:
-        while some := file.read(65536):
-            written += some
-    assert process.wait(timeout=60) == 0
-    return written.decode()
+    return in_a_terminal(program(options), columns, cwd=ROOT, env=os.environ | settings)
 
 
 def screen(written: str) -> list[str]:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import platform
-import pty
 import re
 import shutil
 import signal
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from samples import in_a_terminal
 
 import nn.data
 import nn.recipes
@@ -231,20 +231,10 @@ def test_no_progress_bar_where_nobody_watches(whole: Run, tmp_path: Path) -> Non
 
 
 def test_a_progress_bar_in_a_terminal(tmp_path: Path) -> None:
-    fcntl = pytest.importorskip("fcntl", reason="this system has no terminals to open")
-    termios = pytest.importorskip("termios", reason="this system has no terminals to open")
-    outside, inside = pty.openpty()
-    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     command = [sys.executable, str(ROOT / "train.py"), *QUICK, "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stdout=inside, stderr=inside, stdin=subprocess.DEVNULL)
-    os.close(inside)
-    shown = b""
-    with contextlib.suppress(OSError), open(outside, "rb", buffering=0) as terminal:
-        while some := terminal.read(65536):
-            shown += some
-    assert process.wait(timeout=60) == 0
-    assert b"samples/s" in shown
-    lines = re.split(r"[\r\n]+", shown.decode())
+    shown = in_a_terminal(command)
+    assert "samples/s" in shown
+    lines = re.split(r"[\r\n]+", shown)
     assert any(EPOCH_LINE.fullmatch(line) for line in lines)
     assert not lines[-1].strip()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import halves
 
 from nn import (
     MLP,
@@ -31,18 +32,6 @@ from nn.schedules import Schedule, constant, one_cycle
 from nn.training import Labelled, NonFiniteLoss, Record, Training, training_loss
 
 LEVELS = 255
-
-
-def halves(count: int, seed: int = 0) -> Labelled:
-    """Return images of 4 x 4 pixels that are brighter on the left (0) or on the right (1), with noise."""
-    generator = np.random.default_rng(seed)
-    labels = generator.integers(0, 2, count).astype(np.uint8)
-    images = generator.integers(0, 150, (count, 4, 4))
-    images[labels == 0, :, :2] += 100
-    images[labels == 1, :, 2:] += 100
-    return images.astype(np.uint8), labels
-
-
 TRAIN, VALIDATION, TEST = halves(50, 0), halves(20, 1), halves(30, 2)
 
 
