@@ -43,9 +43,8 @@ def evaluate(model: Module, images: Images, labels: Labels, levels: int) -> tupl
     _check_lengths("images", images, labels)
     loss, correct = 0.0, 0
     with _out_of_training(model):
-        for part, outputs in _parts(model, images, levels):
-            outputs, truth = outputs.astype(np.float64), labels[part].astype(np.int64)
-            loss += float(cross_entropy(outputs, truth)) * (len(truth) / len(images))
+        for outputs, truth, share in _answers(model, images, labels, levels):
+            loss += share
             correct += int(np.sum(outputs.argmax(axis=1) == truth))
     return loss, correct / len(images)
 
@@ -70,6 +69,15 @@ def _parts(model: Module, images: Images, levels: int) -> Iterator[tuple[slice, 
     for start in range(0, len(images), at_once):
         part = slice(start, start + at_once)
         yield part, model(Tensor(scale_pixels(images[part], levels))).data
+
+
+def _answers(
+    model: Module, images: Images, labels: Labels, levels: int
+) -> Iterator[tuple[Floats, NDArray[np.int64], float]]:
+    """Yield part by part the outputs, the labels, and what they add to the mean cross-entropy."""
+    for part, outputs in _parts(model, images, levels):
+        outputs, truth = outputs.astype(np.float64), labels[part].astype(np.int64)
+        yield outputs, truth, float(cross_entropy(outputs, truth)) * (len(truth) / len(images))
 
 
 @contextmanager
@@ -170,9 +178,8 @@ def assess(
     _check_lengths("images", images, labels)
     loss, matrix, sums = 0.0, np.zeros((len(classes),) * 2, np.int64), np.zeros((3, BINS))
     with _out_of_training(model), np.errstate(over="ignore", invalid="ignore"):  # of a model that diverged
-        for part, outputs in _parts(model, images, levels):
-            outputs, truth = outputs.astype(np.float64), labels[part].astype(np.int64)
-            loss += float(cross_entropy(outputs, truth)) * (len(truth) / len(images))
+        for outputs, truth, share in _answers(model, images, labels, levels):
+            loss += share
             matrix += confusion_matrix(truth, outputs.argmax(axis=1), len(classes))
             sums += _calibration_sums(np.asarray(softmax(outputs)), truth, BINS)
         count, confidence, right = sums

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -150,8 +151,8 @@ class Run:
             replay=True,
         )
         self.description = self._describe()
-        state = self.training.step_state()
-        arrays = [*state["parameters"].values(), *state["optimizer"].values()]
+        parameters = [tensor.data for _, tensor in self.model.named_state()]
+        arrays = chain(parameters, *optimizer.state.values())
         check_room(folder, sum(array.nbytes for array in arrays))
 
     def _describe(self) -> dict[str, Any]:

@@ -167,12 +167,17 @@ FAILURES = {
 SLOW = ("stall", "drops", "header")
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.fixture(params=FAILURES)
+def failure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return each of the failures in turn; slow ones are waited for a short time."""
+    if request.param in SLOW:
+        monkeypatch.setattr(download, "TIMEOUT", 0.2)
+    return str(request.param)
+
+
 def test_download_goes_on_to_the_next_mirror(
     cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch, failure: str
 ) -> None:
-    if failure in SLOW:
-        monkeypatch.setattr(download, "TIMEOUT", 0.2)
     use_mirrors(monkeypatch, server.mirror(failure), server.mirror("good"))
     start = time.monotonic()
     check_loaded(data.load_mnist())
@@ -182,12 +187,9 @@ def test_download_goes_on_to_the_next_mirror(
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == COMPRESSED
 
 
-@pytest.mark.parametrize("failure", FAILURES)
 def test_download_says_why_it_failed_and_leaves_nothing(
     cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch, failure: str
 ) -> None:
-    if failure in SLOW:
-        monkeypatch.setattr(download, "TIMEOUT", 0.2)
     use_mirrors(monkeypatch, server.mirror(failure))
     with pytest.raises(data.DataError, match=FAILURES[failure]):
         data.load_mnist()

@@ -207,6 +207,23 @@ def program(*arguments: str, before: str = "", **options: Any) -> subprocess.Com
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, **options)
 
 
+def signalled(call: int, *numbers: int) -> str:
+    """Return lines by which a program sends itself signals, with a line printed if it survives them."""
+    return f"""
+import nn.training
+step, calls = nn.training.Training.step, 0
+def interrupted(*arguments):
+    global calls
+    calls += 1
+    if calls == {call}:
+        for number in {[int(number) for number in numbers]}:
+            os.kill(os.getpid(), number)
+        print("still here")
+    return step(*arguments)
+nn.training.Training.step = interrupted
+"""
+
+
 @pytest.mark.parametrize("module", ["numpy", "nn.functional", "nn.runs"])
 def test_ctrl_c_during_the_imports_gives_no_traceback(tmp_path: Path, module: str) -> None:
     hook = f"""
@@ -224,19 +241,7 @@ sys.meta_path.insert(0, Hook())
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_at_once(tmp_path: Path, whole: Path, second: int) -> None:
     folder = tmp_path / "run"
-    lines = f"""
-import nn.training, nn.runs
-step, calls = nn.training.Training.step, 0
-def interrupted(*arguments):
-    global calls
-    calls += 1
-    if calls == 30:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), {int(second)})
-        print("still here")
-    return step(*arguments)
-nn.training.Training.step = interrupted
-"""
+    lines = signalled(30, signal.SIGINT, second)
     result = program(*OPTIONS, "--out", str(folder), before=lines)
     assert result.returncode == -second
     assert result.stderr == ""
@@ -342,18 +347,7 @@ def test_a_run_that_is_killed_while_it_loads_data_can_be_gone_on_with(tmp_path: 
 
 def test_a_run_that_goes_on_and_is_killed_is_not_judged_by_its_old_parameters(stopped: Path) -> None:
     """What --evaluate and --predict use is the latest: the checkpoint, not what the first stop has left."""
-    lines = """
-import nn.runs, nn.training
-nn.runs.SAVE_EVERY = 0
-step, calls = nn.training.Training.step, 0
-def killed(*arguments):
-    global calls
-    calls += 1
-    if calls == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(*arguments)
-nn.training.Training.step = killed
-"""
+    lines = "import nn.runs\nnn.runs.SAVE_EVERY = 0\n" + signalled(5, signal.SIGKILL)
     assert program("--resume", str(stopped), before=lines).returncode == -signal.SIGKILL
     state, _ = load_checkpoint(stopped)
     assert state["training"]["position"] == 9 + 4
@@ -609,18 +603,10 @@ def test_a_signal_stops_all_seeds_and_they_go_on(
 @pytest.mark.parametrize("call", [1, 2 * STEPS + 1, 2 * STEPS + 30])
 def test_seeds_that_are_killed_go_on(tmp_path: Path, seeds: Path, call: int) -> None:
     folder = tmp_path / "run"
-    lines = f"""
-import nn.training
-step, calls = nn.training.Training.step, 0
-def killed(*arguments):
-    global calls
-    calls += 1
-    if calls == {call}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(*arguments)
-nn.training.Training.step = killed
-"""
-    assert program(*SEEDS, "--out", str(folder), before=lines).returncode == -signal.SIGKILL
+    assert (
+        program(*SEEDS, "--out", str(folder), before=signalled(call, signal.SIGKILL)).returncode
+        == -signal.SIGKILL
+    )
     assert resume(folder, "--quiet") == 0
     assert_same_seeds(folder, seeds)
 
