@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from autograd.backend import as_array
+from autograd.backend import array_or_tensor, as_array, device_of
 from autograd.primitives import describe
 from autograd.recording import is_recording, mode, recorded
 from autograd.tensor import ArrayLike, Tensor
@@ -170,7 +170,12 @@ def _seed(seed: Any, output: Tensor, create_graph: bool) -> Any:
             ones = np.ones_like(ones)
         return Tensor(ones) if create_graph else ones
     if type(seed) is not Tensor:
-        seed = as_array(seed)
+        seed = as_array(array_or_tensor(seed, output))
+    if device_of(seed) != output.device:
+        raise TypeError(
+            f"the gradient of a tensor on {output.device} must be there, too, not on {device_of(seed)}; move "
+            f"it, as by Tensor(g).to({output.device!r})"
+        )
     if seed.shape != output.shape:
         raise ValueError(
             f"the gradient of a tensor of shape {output.shape} must have that shape, not {seed.shape}"

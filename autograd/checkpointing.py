@@ -129,17 +129,16 @@ class _together(each):
 
     def of(self, inputs: tuple[Any, ...]) -> list[Callable[..., Any]]:
         pulls: list[Callable[[Any], list[Any]]] = []
-        gradients: dict[int, list[Any]] = {}
+        gradients: dict[int, tuple[Any, list[Any]]] = {}
 
         def gradient(number: int, g: Any, y: Any, *values: Any) -> Any:
             if not pulls:
                 pulls.append(self[0](inputs, y))
-            place = (
-                id(g) if type(g) is Tensor else g.__array_interface__["data"][0]
-            )  # rows of a Jacobian are views
+            # Rows of a Jacobian are views.
+            place = g.__array_interface__["data"][0] if type(g) is np.ndarray else id(g)
             if place not in gradients:
-                gradients[place] = pulls[0](g)
-            return gradients[place][number]
+                gradients[place] = g, pulls[0](g)  # kept, so that its place stays its own
+            return gradients[place][1][number]
 
         return [partial(gradient, number) for number in range(len(inputs))]
 

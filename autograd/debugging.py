@@ -17,7 +17,7 @@ from zlib import crc32
 import numpy as np
 from numpy import ndarray
 
-from autograd.backend import Array
+from autograd.backend import Array, is_foreign, on_host
 from autograd.primitives import Op, describe, with_failed_op
 from autograd.recording import changed_mode, mode, names_in, record_call
 from autograd.tensor import Tensor, values_of
@@ -171,8 +171,9 @@ def _own(leaf: Any) -> Any:
 def _checksum(x: Any) -> int:
     """Return a number that tells apart what an array held and holds; 0 for what is no array."""
     x = values_of(x)
-    if not isinstance(x, ndarray):
+    if not (isinstance(x, ndarray) or is_foreign(x)):
         return 0
+    x = on_host(x)
     once = x[tuple(slice(None) if stride else slice(1) for stride in x.strides)]  # of what is broadcast
     return crc32(np.ascontiguousarray(once).view(np.uint8).data)
 
@@ -199,11 +200,10 @@ CURES = {
 
 def _new_in(value: Any, sources: Iterable[Any]) -> str:
     """Describe NaN and Inf in `value` that do not come from the sources; nothing if there are none."""
-    value = np.asarray(values_of(value))
+    value = on_host(value)
     if value.dtype.kind not in "fc" or np.isfinite(value).all():
         return ""
-    floats = [x for x in map(values_of, sources) if isinstance(x, (ndarray, np.generic, float, complex))]
-    known = [x for x in map(np.asarray, floats) if x.dtype.kind in "fc"]
+    known = [x for x in map(on_host, filter(_is_numeric, sources)) if x.dtype.kind in "fc"]
     if all(np.isfinite(x).all() for x in known):
         new = ~np.isfinite(value)
     elif not any(np.isnan(x).any() for x in known):
@@ -217,9 +217,13 @@ def _new_in(value: Any, sources: Iterable[Any]) -> str:
     return f"{value[first]}{where}"
 
 
+def _is_numeric(x: Any) -> bool:
+    return type(x) is Tensor or isinstance(x, (ndarray, np.generic, float, complex)) or is_foreign(x)
+
+
 def _with_range(x: Any) -> str:
     """Describe an input, e.g. `(3,) float64 'x' from 0 to 2`."""
-    values: Array = np.asarray(values_of(x))
+    values: Array = on_host(x)
     numbers = values[~np.isnan(values)]
     if isinstance(x, (bool, int, float, complex)) or values.dtype.kind == "b" or not numbers.size:
         return describe([x])

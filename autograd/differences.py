@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd.backend import Array
+from autograd.backend import Array, on_host
 from autograd.recording import no_grad
-from autograd.tensor import Tensor, values_of
+from autograd.tensor import Tensor
 from autograd.transforms import vjp
 from autograd.trees import flatten, rebuild
 
@@ -130,12 +130,12 @@ class Vectorized:
 
 
 def dtype_of(value: Any) -> np.dtype[Any]:
-    return np.asarray(values_of(value)).dtype
+    return on_host(value).dtype
 
 
 def in_double(value: Any) -> Array:
     """Return a copy in float64, or complex128."""
-    array = np.asarray(values_of(value))
+    array = on_host(value)
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, order="C")
 
 

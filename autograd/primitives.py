@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from autograd.backend import as_array
+from autograd.backend import array_or_tensor, as_array, device_of
 from autograd.recording import ORDINARY, mode, modes, next_order, note_draw, watches
 from autograd.tensor import Tensor, implementations, not_differentiated, spelling, unusual_calls
 from autograd.tracing import needed_value
@@ -249,12 +249,12 @@ def _binary(op: Op) -> Callable[..., Any]:
         elif type(b) is not Tensor:
             return forward(a, b)
         else:
-            a_value = a = a if type(a) in _NUMBERS else _constant(a)
+            a_value = a = a if type(a) in _NUMBERS else _constant(a, b)
         if type(b) is Tensor:
             b_value = b._array
             tracked = tracked or b._tracked
         else:
-            b_value = b = b if type(b) in _NUMBERS else _constant(b)
+            b_value = b = b if type(b) in _NUMBERS else _constant(b, a)
         try:
             value = forward(a_value, b_value)
         except Exception as error:
@@ -301,7 +301,7 @@ def as_function(op: Op) -> Callable[..., Any]:
                     tracked = True
             else:
                 constants += 1
-                values.append(x if type(x) in _NUMBERS else _constant(x))
+                values.append(x if type(x) in _NUMBERS else _constant(x, *inputs))
         if constants == len(inputs) and not source:
             return forward(*inputs, **params) if tracer is None else _traced(op, inputs, params)
         if arity is not None and len(values) != arity:
@@ -363,9 +363,13 @@ def _traced(op: Op, values: Iterable[Any], params: dict[str, Any]) -> Any:
     return mode().tracer.whole(op.forward, tuple(values), params, "whole" if op.rules else "draw")
 
 
-def _constant(value: Any) -> Any:
-    """Return an input that is not a Tensor as what a rule can compute with."""
-    return value if isinstance(value, np.generic) else as_array(value)
+def _constant(value: Any, *others: Any) -> Any:
+    """Return an input that is not a Tensor as what a rule can compute with, a list as the others are."""
+    if isinstance(value, np.generic):
+        return value
+    if not hasattr(value, "ndim"):
+        value = array_or_tensor(value, next((x for x in others if type(x) is Tensor), None))
+    return as_array(value)
 
 
 def _numpy_call(op: Op, function: Callable[..., Any], apply: Callable[..., Any]) -> Callable[..., Any]:
@@ -428,13 +432,21 @@ def describe(inputs: Iterable[Any], params: dict[str, Any] | None = None) -> str
     words = []
     for x in inputs:
         name = f" {x.name!r}" if type(x) is Tensor and x.name else ""
-        words.append(f"{x.shape} {x.dtype}{name}" if hasattr(x, "shape") else repr(x))
+        place = "" if (device := device_of(x)) == "cpu" else f" on {device}"
+        words.append(f"{x.shape} {x.dtype}{name}{place}" if hasattr(x, "shape") else repr(x))
     return ", ".join(words + [f"{word}={value!r}" for word, value in (params or {}).items()])
 
 
 def _explained(
     error: Exception, op: Op, inputs: tuple[Any, ...], params: dict[str, Any] | None = None
 ) -> Exception:
+    devices = {device_of(x): None for x in inputs if hasattr(x, "ndim") and not isinstance(x, np.generic)}
+    if len(devices) > 1:
+        other = next(device for device in devices if device != "cpu")
+        error = TypeError(
+            f"{op.name} was given arrays on {' and on '.join(devices)}; move them to one device first, as by "
+            f"Tensor(x).to({other!r})"
+        )
     error.add_note(f"in {op.name} of {describe(inputs, params)}")
     return with_failed_op(error, op, inputs, params)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from autograd.backend import is_foreign
 from autograd.recording import changed_mode, is_recording, mode, modes, next_order
 from autograd.tensor import Tensor
 from autograd.tracing import Array, TracedArray, Tracer, Variable, is_unchanged, needed_value
@@ -95,7 +96,10 @@ def _signature(tree: Any, arrays: list[Array]) -> Any:
     if kind is Tensor:
         if tree._tracked and is_recording():
             return None
-        return Tensor, *_signature(tree._array, arrays)
+        key = _signature(tree._array, arrays)
+        return None if key is None else (Tensor, *key)
+    if is_foreign(tree):
+        return None
     if isinstance(tree, (np.generic, ndarray)):
         arrays.append(np.array(tree, order="C", copy=None))
         return tree.shape, tree.dtype

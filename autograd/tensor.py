@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autograd.backend import Array, as_array
+from autograd.backend import Array, as_array, device_of, is_on, to_device
 from autograd.recording import mode, modes, next_order
+from autograd.tracing import CREATORS
 
 if TYPE_CHECKING:
     from autograd.primitives import Op
@@ -91,8 +92,27 @@ class Tensor:
                     f"cannot assign {array.dtype} values of shape {array.shape} to {self._label()}, "
                     f"which is {self._array.dtype} of shape {self._array.shape}"
                 )
-            self._array = array.copy()
+            array = array.copy()
+            self._array = array if type(array) is type(self._array) else to_device(array, self.device)
         self.order = next_order()
+
+    @property
+    def device(self) -> str:
+        """Where the values are: "cpu", or for example "cuda:0"."""
+        return device_of(self._array)
+
+    def to_(self, device: str) -> Tensor:
+        """Move this tensor, a leaf, and its gradient to a device ("cpu", "cuda", "cuda:1"); return it."""
+        if self.op is not None:
+            raise RuntimeError(
+                f"{self._label()} is the result of an operation, which stays; use t.to({device!r})"
+            )
+        if not is_on(self, device):
+            self._array = to_device(self._array, device)
+            self.order = next_order()
+            if self.grad is not None:
+                self.grad = self.grad.to(device)
+        return self
 
     @property
     def requires_grad(self) -> bool:
@@ -134,8 +154,9 @@ class Tensor:
         return self._array.item()
 
     def numpy(self) -> Array:
-        """Return a copy of the values, without the graph."""
-        return self._array.copy()
+        """Return a copy of the values as an array of NumPy's, without the graph."""
+        array: Array = to_device(self._array, "cpu")
+        return array.copy() if array is self._array else array
 
     def detach(self) -> Tensor:
         """Return a copy of this tensor that is not part of the graph."""
@@ -178,6 +199,8 @@ class Tensor:
             "call NumPy's functions on the tensor itself (np.stack for a list of tensors), "
             "or take its values with t.detach() or t.numpy()",
         )
+        if (device := self.device) != "cpu":
+            raise TypeError(f"{self._label()} is on {device}; take its values off it with t.numpy()")
         return np.array(data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
@@ -206,8 +229,10 @@ class Tensor:
         return format(self._array.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
     def __repr__(self) -> str:
-        values = np.array2string(self._array, separator=", ", prefix="Tensor(")
+        values = np.array2string(to_device(self._array, "cpu"), separator=", ", prefix="Tensor(")
         notes = [] if self.dtype in (np.float64, np.int64, np.bool_) else [f"dtype={self.dtype}"]
+        if (device := self.device) != "cpu":
+            notes.append(f"device={device}")
         if self.op is not None:
             notes.append(f"op={self.op.name}")
         elif self._tracked:
@@ -251,6 +276,8 @@ class Tensor:
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         implementation = implementations.get(function) or _implementation(function)
         if implementation is None:
+            if function in CREATORS:  # with like=self
+                return function(*args, **kwargs, like=self._array)
             raise not_differentiated(spelling(function))
         try:
             return implementation(*args, **kwargs)
@@ -313,6 +340,7 @@ class Tensor:
         def conjugate(self) -> Tensor: ...
         def round(self, decimals: int = 0) -> Tensor: ...
         def astype(self, dtype: Any) -> Tensor: ...
+        def to(self, device: str) -> Tensor: ...
         def sum(self, axis: Any = None, keepdims: bool = False, **options: Any) -> Tensor: ...
         def mean(self, axis: Any = None, keepdims: bool = False, **options: Any) -> Tensor: ...
         def prod(self, axis: Any = None, keepdims: bool = False, **options: Any) -> Tensor: ...

@@ -126,6 +126,11 @@ class Tracer:
 
     def touch(self, tensor: Any) -> None:
         """Trace a tensor from outside: its array is used by reference, and looked at in each replay."""
+        if not isinstance(tensor._array, (ndarray, TracedArray)):
+            raise TypeError(
+                f"jit records NumPy's calls, and this function uses a tensor on {tensor.device}; give it an "
+                "argument that is there, too, and it is called as it is"
+            )
         if type(tensor._array) is ndarray:
             self.touched[tensor] = tensor._array
             tensor._array = self.traced(self.outside(tensor._array))
@@ -198,6 +203,8 @@ class Tracer:
                 "this array was computed while jit recorded a function, which is over (or in another "
                 "thread); return what is needed outside from the function"
             )
+        if function in CREATORS and not any(type(x) is TracedArray for x in args):  # by like=
+            return function(*args, **kwargs)
         function, args, kwargs = _plainly_put(function, args, kwargs)
         if (
             function is np.mean
@@ -371,7 +378,7 @@ def _is_other(x: Any) -> bool:
     return type(x) is not TracedArray and type(x) is not ndarray and hasattr(type(x), "__array_function__")
 
 
-SHAPES = {"shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags", "base"}
+SHAPES = {"shape", "dtype", "device", "ndim", "size", "itemsize", "nbytes", "strides", "flags", "base"}
 PROPERTIES: dict[str, Callable[..., Any]] = {"T": np.transpose, "real": np.real, "imag": np.imag}
 LEAVING = {
     "item",
@@ -398,6 +405,18 @@ WRITERS = {
     ndarray.sort,
     ndarray.partition,
     *(value.at for value in vars(np).values() if isinstance(value, np.ufunc)),
+}
+CREATORS = {
+    np.array,
+    np.asarray,
+    np.empty,
+    np.zeros,
+    np.ones,
+    np.full,
+    np.eye,
+    np.identity,
+    np.tri,
+    np.arange,
 }
 ABOUT_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj}
 SHAPED_BY_VALUES = {

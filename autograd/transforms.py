@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.backend import as_array
+from autograd.backend import as_array, eye, full
 from autograd.backward import backpropagate, backpropagate_rows, find_path
 from autograd.primitives import primitive
 from autograd.recording import callback, is_recording, recorded
@@ -164,7 +164,7 @@ class _Trace:
                 dtype = (
                     np.result_type(variable.dtype, np.complex64) if _is_complex(output) else variable.dtype
                 )
-                block = np.zeros(np.shape(output) + variable.shape, dtype)
+                block = np.zeros(np.shape(output) + variable.shape, dtype, like=variable)
             block = np.reshape(block, np.shape(output) + variable.shape)
             blocks.append(_returned(block, self.as_tensor, True))
         return blocks
@@ -177,7 +177,7 @@ class _Trace:
         at_once = 1 if self.linked else max(AT_ONCE // max(largest, 1), 1)
         for start in range(0, size, at_once):
             count = min(at_once, size - start)
-            units = np.eye(count, size, start, output.dtype).reshape(count, *output.shape)
+            units = eye(count, size, start, output.dtype, output).reshape(count, *output.shape)
             if factor != 1:
                 units *= factor
             if self.linked:
@@ -203,7 +203,7 @@ class _Trace:
                     axes = (*range(variable.ndim, variable.ndim + output.ndim), *range(variable.ndim))
                     block = np.transpose(next(columns), axes).astype(variable.dtype, order="C")
                 else:
-                    block = np.zeros(np.shape(output) + variable.shape, variable.dtype)
+                    block = np.zeros(np.shape(output) + variable.shape, variable.dtype, like=variable)
                 row.append(_returned(block, self.as_tensor, True))
             blocks.append(row)
         return blocks
@@ -400,7 +400,10 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) 
         is_complex = any(map(_is_complex, trace.outputs))
         gradients = trace.pulled_back([None] * len(trace.outputs), retain_graph=is_complex)
         if is_complex:
-            seeds = [np.full(np.shape(x), 1j if _is_complex(x) else 0.0) for x in trace.outputs]
+            seeds = [
+                full(np.shape(x), 1j if _is_complex(x) else 0, x.dtype, trace.variables[0])
+                for x in trace.outputs
+            ]
             turned = trace.pulled_back(seeds, retain_graph=False)
             derivatives = map(_complex_derivative, flatten(gradients), flatten(turned))
             gradients = rebuild(trace.args, (_returned(x, trace.as_tensor, True) for x in derivatives))

@@ -74,7 +74,8 @@ def log_sigmoid(x: ArrayLike) -> Any:
 def relu_of(x: Any, out: Any = None) -> Any:
     check_real("relu", x)
     # A row of zeros takes half the time of the scalar 0.
-    return np.maximum(x, np.zeros(x.shape[-1:], x.dtype), out=out)
+    zeros = np.zeros(x.shape[-1:], x.dtype, like=x) if x.ndim else x.dtype.type(0)
+    return np.maximum(x, zeros, out=out)
 
 
 # It asks y and not x, which is the same, since the layer that y went to has just used it: it is in the cache.
@@ -249,7 +250,10 @@ def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
     check_real("softmax", x)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)
     finite = np.finfo(x.dtype)
-    largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=finite.min)
+    if x.device == "cpu":
+        largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=finite.min)
+    else:  # other libraries have no reduce with initial=
+        largest = np.maximum(np.max(x, axis=axis, keepdims=True), finite.min)
     largest = np.minimum(largest, finite.max)
     return x - largest, largest
 

@@ -116,7 +116,7 @@ def _moved(axis: int) -> str:
 
 def _class_weights(weight: Any, x: Any) -> Any:
     """Return class weights in the dtype of x, (..., classes)."""
-    weight = weight if hasattr(weight, "dtype") else np.asarray(weight)
+    weight = _beside(weight if hasattr(weight, "dtype") else np.asarray(weight), x)
     if weight.shape != x.shape[-1:]:
         raise ValueError(f"{x.shape[-1]} classes need a weight of shape {x.shape[-1:]}; got {weight.shape}")
     return weight if weight.dtype == x.dtype else weight.astype(x.dtype)
@@ -130,7 +130,12 @@ def _labelled_loss(
     ignored = np.zeros_like(labels, bool) if ignore_index is None else labels == ignore_index
     labels = np.where(ignored, 0, labels)
     callback(_check_labels, labels, x.shape[-1])
-    weight = np.ones(x.shape[-1:], x.dtype) if weight is None else _class_weights(weight, x)
+    labels, ignored = _beside(labels, x), _beside(ignored, x)
+    x, labels = _known(x, labels)
+    if weight is None:
+        weight = np.ones_like(x.data if isinstance(x, Tensor) else x, shape=x.shape[-1:])
+    else:
+        weight = _class_weights(weight, x)
     # A plain array cannot be indexed by one that jit records.
     by_label = (
         weight.__getitem__ if isinstance(weight, Tensor) else partial(np.take_along_axis, weight, axis=0)
@@ -143,7 +148,25 @@ def _labelled_loss(
     return _reduced(0 - np.where(ignored, 0, losses), reduction, count)
 
 
+def _beside(values: Any, x: Any) -> Any:
+    """Return values that go along with x, such as labels, on its device."""
+    if values.device == "cpu" != x.device and not isinstance(values, Tensor):
+        return np.asarray(values, like=x)
+    return values
+
+
+def _known(x: Any, labels: Any) -> tuple[Any, Any]:
+    """Return x, (..., classes), and labels; what is none makes NaN where `_check_labels` does not see it."""
+    if labels.device == "cpu":
+        return x, labels
+    known = (labels >= 0) & (labels < x.shape[-1])
+    x = x + np.where(known, 0, np.nan).astype(x.dtype)[..., np.newaxis]
+    return x, np.where(known, labels, 0)
+
+
 def _check_labels(labels: Any, classes: int) -> None:
+    if labels.device != "cpu":
+        return  # it would be waited for
     # As unsigned numbers, negative ones are the largest.
     unsigned = labels.view(labels.dtype.str.replace("i", "u"))
     if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
@@ -155,17 +178,18 @@ def _check_labels(labels: Any, classes: int) -> None:
 
 def _nll_loss(x: Any, *, labels: Any) -> Any:
     callback(_check_labels, labels, x.shape[-1])
+    x, labels = _known(x, labels)
     count = labels.size
     if labels.ndim != 1:
         x, labels = x.reshape(count, x.shape[-1]), labels.ravel()
-    return 0 - np.add.reduce(x[np.arange(count), labels]) / max(count, 1)
+    return 0 - np.add.reduce(x[np.arange(count, like=x), labels]) / max(count, 1)
 
 
 def _nll_loss_rule(g: Any, y: Any, x: Any, *, labels: Any) -> Any:
     """-g / n at the labels."""
     count = labels.size
     shares = np.zeros_like(x, shape=(count, x.shape[-1]))
-    shares[np.arange(count), labels.ravel()] = -1 / max(count, 1)
+    shares[np.arange(count, like=x), labels.ravel()] = -1 / max(count, 1)
     return g * shares.reshape(x.shape)
 
 

@@ -77,6 +77,21 @@ class Module:
         """Put this module and all within it out of training mode; return it."""
         return self.train(False)
 
+    @property
+    def device(self) -> str:
+        """Where the parameters and other state are, e.g. "cpu"; they are moved together."""
+        return next((tensor.device for _, tensor in self.named_state()), "cpu")
+
+    def to(self, device: str) -> Module:
+        """Move all parameters, their gradients and other state to a device, e.g. "cuda"; return this module.
+
+        The tensors stay the same, so optimizers know them; their own arrays are made where the parameters
+        are: make an optimizer after this.
+        """
+        for _, tensor in self.named_state():
+            tensor.to_(device)
+        return self
+
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():

@@ -17,6 +17,8 @@ Array = NDArray[Any]
 # Parameters are updated in pieces: longer ones leave the processor's cache between one pass and the next, and
 # shorter ones cost more calls than the cache saves. Of 16,384 to 4 million elements these were fastest.
 PIECE = 262_144
+Place = tuple[str, np.dtype[Any]]
+"""A device, and the dtype that is computed in there."""
 Piece = tuple[slice | None, Array, list[Array], list[Array]]
 """Where it is in the parameter (None for all of a real one), and there: weights, state and scratch."""
 
@@ -24,6 +26,15 @@ Piece = tuple[slice | None, Array, list[Array], list[Array]]
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype of the state of parameters: sums over many steps overflow in float16."""
     return np.promote_types(dtype, np.float32)
+
+
+def _place(parameter: Tensor) -> Place:
+    return parameter.device, _wide(_as_reals(parameter.data).dtype)
+
+
+def _piece(parameter: Tensor) -> int:
+    """Return how many elements are updated at once: on another device all, with the fewest calls."""
+    return PIECE if parameter.device == "cpu" else max(2 * parameter.size, 1)
 
 
 def _as_reals(array: Array) -> Array:
@@ -71,11 +82,12 @@ class Optimizer:
             for slot in self.slots
         }
         self._pieces: list[tuple[Any, list[Piece], list[Array]]] = [(None, [], [])] * len(self.parameters)
-        reals = [_as_reals(parameter.data) for parameter in self.parameters]
-        longest = min(PIECE, max(array.size for array in reals))
-        dtypes = {_wide(array.dtype) for array in reals}
-        self._scratch = {dtype: np.empty((2, longest), dtype) for dtype in dtypes}
-        self._numbers: dict[Any, Array] = {}  # by dtype: a row per parameter
+        self._scratch: dict[Place, Array] = {}
+        for parameter in self.parameters:
+            place, count = _place(parameter), min(_as_reals(parameter.data).size, _piece(parameter))
+            if place not in self._scratch or self._scratch[place].shape[1] < count:
+                self._scratch[place] = np.empty((2, count), place[1], like=parameter.data)
+        self._numbers: dict[Place, Array] = {}  # a row per parameter
 
     def __getstate__(self) -> dict[str, Any]:
         # Views would be copied as arrays of their own.
@@ -123,29 +135,38 @@ class Optimizer:
         for step in taken:
             values = (*self.numbers(step), self.decay_number())
             rows = slice(None) if alike else [n for n in numbers if self.updates[n] == step]
-            for dtype in self._scratch:
-                if dtype not in self._numbers:
-                    self._numbers[dtype] = np.empty((len(self.parameters), len(values)), dtype)
-                self._numbers[dtype][rows] = values
+            for place, scratch in self._scratch.items():
+                if place not in self._numbers:
+                    shape = (len(self.parameters), len(values))
+                    self._numbers[place] = np.empty(shape, place[1], like=scratch)
+                self._numbers[place][rows] = np.asarray(values, place[1], like=scratch)
 
     def _cut(self, number: int, data: Array) -> tuple[list[Piece], list[Array]]:
         """Cut a parameter into pieces, and remember them as long as its array lives."""
         # As the data of Tensors jit sees these arrays, too.
         state = [_as_reals(Tensor(self.state[slot][number]).data) for slot in self.slots]
         owner, data = data, _as_reals(data)
-        numbers = Tensor(self._numbers[_wide(data.dtype)]).data
-        scratch = Tensor(self._scratch[_wide(data.dtype)]).data
+        there = device, dtype = _place(self.parameters[number])
+        if there not in self._scratch:
+            raise RuntimeError(
+                f"a parameter is on {device} in {dtype}, and the optimizer was made for "
+                f"{', '.join(f'{device} in {dtype}' for device, dtype in self._scratch)}; "
+                "make it after model.to()"
+            )
+        numbers = Tensor(self._numbers[there]).data
+        scratch = Tensor(self._scratch[there]).data
         constants = [numbers[number, i, ...] for i in range(numbers.shape[1])]
         pieces: list[Piece] = []
-        if data.size <= PIECE and data is owner:
+        length = _piece(self.parameters[number])
+        if data.size <= length and data is owner:
             rows = [row[: data.size].reshape(data.shape) for row in scratch]
             pieces.append((None, data, state, rows))
         else:
-            for start in range(0, data.size, PIECE):
-                place = slice(start, start + PIECE)
+            for start in range(0, data.size, length):
+                place = slice(start, start + length)
                 w, *parts = (row.reshape(-1)[place] for row in (data, *state))
                 pieces.append((place, w, parts, [row[: w.size] for row in scratch]))
-        if type(data) is np.ndarray:
+        if type(scratch) is type(self._scratch[there]):  # jit does not look on
             self._pieces[number] = owner, pieces, constants
         return pieces, constants
 
@@ -179,7 +200,7 @@ class Optimizer:
     def state_dict(self) -> dict[str, Array]:
         """Return copies of the step count and of all state, by name."""
         state = {
-            f"{slot}.{number}": array.copy()
+            f"{slot}.{number}": Tensor(array).numpy()
             for slot in self.slots
             for number, array in enumerate(self.state[slot])
         }
@@ -201,7 +222,7 @@ class Optimizer:
         self.updates = [int(count) for count in state["updates"]]
         for slot in self.slots:
             for number, array in enumerate(self.state[slot]):
-                array[...] = state[f"{slot}.{number}"]
+                array[...] = np.asarray(state[f"{slot}.{number}"], array.dtype, like=array)
 
 
 def check(name: str, value: float, low: float, high: float) -> None:
@@ -405,8 +426,8 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     _check_limit("max_norm", max_norm)
     gradients = [p.grad.data for p in parameters if p.grad is not None]
-    squares = (float(np.sum(np.square(_as_reals(g), dtype=np.float64))) for g in gradients)
-    norm = sqrt(sum(squares))
+    squares = (np.sum(np.square(_as_reals(g), dtype=np.float64)) for g in gradients)
+    norm = sqrt(float(sum(squares)))  # a single question to the device
     if max_norm < norm < np.inf:
         for gradient in gradients:
             gradient *= max_norm / norm
@@ -448,11 +469,11 @@ def clip_weight_norm_(weight: Tensor, max_norm: float) -> None:
 def _clip_columns(max_norm: float, weights: Array) -> None:
     rows = max(PIECE // max(weights.shape[1], 1), 1)
     pieces = [weights[start : start + rows] for start in range(0, len(weights), rows)]
-    squares = np.zeros(weights.shape[1], np.float64)
+    squares = np.zeros(weights.shape[1], np.float64, like=weights)
     for piece in pieces:
         squares += np.sum(np.square(np.abs(piece)), axis=0)
     norms = np.sqrt(squares)
-    if np.any(norms > max_norm):
+    if type(weights) is not np.ndarray or np.any(norms > max_norm):  # another device is not waited for
         scale = (max_norm / np.maximum(norms, max_norm or 1)).astype(_as_reals(weights).dtype)
         for piece in pieces:
             piece *= scale

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd.backend import on_host
 from autograd.drawing import labels
 from autograd.drawing.folding import stand_ins
 from autograd.drawing.graph import Box, Graph, Node
@@ -32,7 +33,7 @@ class Arrays:
         if id(array) not in self.numbers:
             self.numbers[id(array)] = len(self.described)
             self.kept.append(array)  # so that its id stays its own
-            self.described.append(described(np.asarray(array)))
+            self.described.append(described(on_host(array)))
         return self.numbers[id(array)]
 
 

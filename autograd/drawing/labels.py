@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd.backend import on_host
 from autograd.drawing.diagram import GRADIENT, QUIET, TEXT, Line
 from autograd.drawing.graph import Box, Node, is_number
 from autograd.drawing.rules import rules_of
@@ -256,6 +257,7 @@ def wrapped(text: str, width: int = 44, lines: int = 6) -> list[str]:
 
 def extent(array: Any) -> str:
     """Write an array in a few characters: its numbers, the range of integers, or the size of floats."""
+    array = on_host(array)
     if array.size == 1:
         return number(array.item())
     if array.ndim == 1 and 0 < array.size <= 3:
@@ -271,6 +273,7 @@ def number(value: Any) -> str:
 
 def rms(array: Any) -> float:
     """Return the root mean square of an array; its squares do not overflow."""
+    array = on_host(array)
     largest = float(np.abs(array).max(initial=0))
     if not 0 < largest < np.inf:
         return largest
@@ -284,6 +287,7 @@ def mean(array: Any) -> float:
 
 def statistics(array: Any) -> str:
     """Write the least, the mean and the largest element; of complex numbers, of their absolute values."""
+    array = on_host(array)
     if array.size == 1:
         return number(array.item())
     if not array.size:

@@ -184,8 +184,7 @@ class _Wiring:
 
 
 def _leaf_kind(leaf: Node) -> Any:
-    array = np.asarray(leaf.value)
-    return array.shape, array.dtype, leaf.requires_grad, leaf.is_gradient
+    return np.shape(leaf.value), np.result_type(leaf.value), leaf.requires_grad, leaf.is_gradient
 
 
 def _likes(blocks: list[list[Node | Box]]) -> dict[Node, Node]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.backend import array_or_tensor
+from autograd.backend import arrays_or_tensors
 from autograd.backward import backward
 from autograd.ops import (
     constants,
@@ -71,7 +71,7 @@ def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
     def outer(a: Any, b: Any, **options: Any) -> Any:
         if options:
             raise not_differentiated(f"np.{ufunc.__name__}.outer with {', '.join(options)}=")
-        a, b = array_or_tensor(a), array_or_tensor(b)
+        a, b = arrays_or_tensors(a, b)
         return function(shaping.reshape(a, (*a.shape, *(1,) * b.ndim)), b)
 
     return outer
@@ -163,6 +163,7 @@ _methods: dict[str, Any] = {
     "conjugate": elementwise.conjugate,
     "round": lambda self, decimals=0: elementwise.round(self, decimals=decimals),
     "astype": elementwise.astype,
+    "to": elementwise.to,
     "sum": _reducing(reductions.sum, np.sum),
     "mean": _reducing(reductions.mean, np.mean),
     "prod": _reducing(reductions.prod, np.prod),

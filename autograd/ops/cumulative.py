@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from autograd.backend import array_or_tensor
+from autograd.backend import accumulate as accumulated
+from autograd.backend import array_or_tensor, full
 from autograd.ops.indexing import along, laid_along, take_along_axis
 from autograd.ops.reductions import check_floating, normalized
 from autograd.primitives import implements, primitive
@@ -42,13 +43,13 @@ def _recurrence(x: Any, b: Any) -> Any:
 
 def _backwards(g: Any, x: Any) -> Any:
     """Return s with s[k] = x[k + 1] s[k + 1] + g[k]: what reaches each place from those after."""
-    ones = np.ones((*x.shape[:-1], 1), x.dtype)
+    ones = full((*x.shape[:-1], 1), 1, x.dtype, x)
     following = np.concatenate([x[..., 1:], ones], axis=-1)
     return recurrence(following[..., ::-1], g[..., ::-1])[..., ::-1]
 
 
 def _previous(y: Any, first: float) -> Any:
-    start = np.full((*y.shape[:-1], 1), first, y.dtype)
+    start = full((*y.shape[:-1], 1), first, y.dtype, y)
     return np.concatenate([start, y[..., :-1]], axis=-1)
 
 
@@ -97,7 +98,7 @@ def _cumulative(op: Any, first: float) -> Any:
             return result
         shape = list(x.shape)
         shape[axis] = 1
-        return np.concatenate([np.full(shape, first, result.dtype), result], axis=axis)
+        return np.concatenate([full(tuple(shape), first, result.dtype, result), result], axis=axis)
 
     return cumulative
 
@@ -118,10 +119,10 @@ def _running(ufunc: np.ufunc) -> Any:
             raise not_differentiated(f"np.{ufunc.__name__}.accumulate with dtype=")
         axis = normalize_axis_index(axis, array.ndim)
         values = array.data
-        found = ufunc.accumulate(values, axis)
-        places = laid_along(np.arange(values.shape[axis]), axis, values.ndim)
+        found = accumulated(ufunc, values, axis)
+        places = laid_along(np.arange(values.shape[axis], like=values), axis, values.ndim)
         attained = np.equal(values, found) | np.isnan(values)
-        return take_along_axis(array, np.maximum.accumulate(np.where(attained, places, 0), axis), axis)
+        return take_along_axis(array, accumulated(np.maximum, np.where(attained, places, 0), axis), axis)
 
     return accumulate
 
@@ -156,7 +157,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     def joined(end: Any) -> list[Any]:
         if end is None:
             return []
-        end = array_or_tensor(end)
+        end = array_or_tensor(end, a)
         one = tuple(1 if i == axis % a.ndim else size for i, size in enumerate(a.shape))
         return [np.broadcast_to(end, one) if end.ndim == 0 else end]
 
@@ -171,10 +172,10 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 @implements(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integrate y along an axis by the trapezoidal rule, at the places x or in steps of dx."""
-    y = array_or_tensor(y)
+    y = array_or_tensor(y, x if hasattr(x, "ndim") else None)
     steps = dx
     if x is not None:
-        x = array_or_tensor(x)
+        x = array_or_tensor(x, y)
         steps = diff(x, axis=axis if x.ndim > 1 else 0)
         if x.ndim == 1:
             steps = laid_along(steps, axis, y.ndim)
@@ -196,7 +197,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         raise TypeError(
             f"np.gradient along {len(axes)} axes takes one number, or that many distances; got {len(varargs)}"
         )
-    results = [_slope(f, i, array_or_tensor(h), edge_order) for i, h in zip(axes, spacings, strict=True)]
+    results = [_slope(f, i, array_or_tensor(h, f), edge_order) for i, h in zip(axes, spacings, strict=True)]
     return results[0] if len(results) == 1 else tuple(results)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.backend import array_or_tensor
+from autograd.backend import arrays_or_tensors, eye
 from autograd.ops.elementwise import conjugate_of, quotient
 from autograd.ops.reductions import normalized, product_of_others, spread
 from autograd.primitives import Op, as_function, implements, primitive
@@ -31,7 +31,7 @@ def _h(x: Any) -> Any:
 
 
 def _diagonal_matrix(x: Any) -> Any:
-    return x[..., None] * np.eye(x.shape[-1], dtype=x.dtype)
+    return x[..., None] * eye(x.shape[-1], x.shape[-1], 0, x.dtype, x)
 
 
 def _diagonal(x: Any) -> Any:
@@ -69,7 +69,7 @@ def _cofactors_rule(g: Any, y: Any, a: Any) -> Any:
     """From the minors without two rows and two columns, which of S are products of its other elements."""
     u, s, vh = np.linalg.svd(a)
     orientation = np.linalg.det(u) * np.linalg.det(vh)
-    same = np.eye(a.shape[-1], dtype=bool)
+    same = eye(a.shape[-1], a.shape[-1], 0, bool, a)
     without_two = np.where(same, 0, product_of_others(np.where(same, 1, s[..., None, :])))
     h = orientation[..., None, None] * (_h(u) @ g @ _h(vh))
     by_diagonal = np.einsum("...ik,...ii->...k", without_two, h)
@@ -175,7 +175,7 @@ def _eigh_rule(gradients: Any, outputs: Any, a: Any, *, UPLO: str) -> Any:
     by_w, by_v = gradients
     w, v = outputs
     gap = w[..., None, :] - w[..., :, None]
-    turned = np.where(np.eye(a.shape[-1], dtype=bool), 0, _h(v) @ by_v)
+    turned = np.where(eye(a.shape[-1], a.shape[-1], 0, bool, a), 0, _h(v) @ by_v)
     by_a = v @ (_diagonal_matrix(by_w) + quotient(turned, gap)) @ _h(v)
     return (by_a + _h(by_a)) / 2
 
@@ -200,7 +200,7 @@ def _eig_rule(gradients: Any, outputs: Any, a: Any) -> Any:
     """Boeddeker et al., "On the computation of complex-valued gradients ..." (2017), eq. 4.77; |v| = 1."""
     by_w, by_v = gradients
     w, v = outputs
-    same = np.eye(a.shape[-1], dtype=bool)
+    same = eye(a.shape[-1], a.shape[-1], 0, bool, a)
     turned = _h(v) @ by_v
     turned = turned - (_h(v) @ v) * np.real(_diagonal(turned))[..., None, :]
     gap = conjugate_of(w[..., None, :] - w[..., :, None])
@@ -244,7 +244,7 @@ def _svd_rule(gradients: Any, outputs: Any, a: Any, *, full_matrices: bool) -> A
             callback(_check_arbitrary, values_of(beyond))
     u, vh, by_u, by_v = u[..., :k], vh[..., :k, :], by_u[..., :k], _h(by_vh[..., :k, :])
     square = s * s
-    gap = np.where(np.eye(k, dtype=bool), 1, square[..., None, :] - square[..., :, None])
+    gap = np.where(eye(k, k, 0, bool, s), 1, square[..., None, :] - square[..., :, None])
     of_u, of_v = _h(u) @ by_u, vh @ by_v
     of_u, of_v = of_u - _h(of_u), of_v - _h(of_v)
     inner = quotient(of_u, gap) * s[..., None, :] + s[..., :, None] * quotient(of_v, gap)
@@ -349,7 +349,7 @@ def _floating(x: Any) -> Any:
 @implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """Return the least-squares solution of a x = b, sums of squared residuals, rank and singular values."""
-    a, b = _floating(array_or_tensor(a)), _floating(array_or_tensor(b))
+    a, b = map(_floating, arrays_or_tensors(a, b))
     if a.ndim != 2 or b.ndim not in (1, 2):
         raise np.linalg.LinAlgError(
             f"np.linalg.lstsq takes a matrix and a vector or matrix, not {a.shape}, {b.shape}"
@@ -357,12 +357,14 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     m, n = a.shape
     tolerance = np.finfo(a.dtype).eps * max(m, n) if rcond is None else rcond
     x = np.linalg.pinv(a, rcond=tolerance) @ b
-    rank = int(np.linalg.matrix_rank(a, rtol=tolerance))
+    singular = np.linalg.svdvals(a)
+    largest_first = values_of(singular)
+    rank = int(np.sum(largest_first > tolerance * largest_first[:1]))
     if rank < n or m <= n:
-        residuals: Any = np.empty(0, np.finfo(x.dtype).dtype)
+        residuals: Any = np.empty(0, np.finfo(x.dtype).dtype, like=x)
     else:
         residuals = np.sum(np.square(np.absolute(b - a @ x)), axis=0, keepdims=b.ndim == 1)
-    return x, residuals, rank, np.linalg.svdvals(a)
+    return x, residuals, rank, singular
 
 
 # --------------------------------------------------------------------------------------------- norms

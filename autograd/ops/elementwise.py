@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.backend import array_or_tensor
+from autograd.backend import array_or_tensor, device_of, is_on, to_device
 from autograd.primitives import implements, primitive
 from autograd.tensor import Tensor
 
@@ -295,6 +295,18 @@ def astype(x: Any, dtype: Any, copy: bool = True) -> Any:
             f"word; {instead}"
         )
     return _astype(x, dtype=dtype)
+
+
+_to: Any = primitive(
+    lambda x, *, device: to_device(x, device),
+    lambda g, y, x, *, device: _to(g, device=device_of(x)),
+    name="to",
+)
+
+
+def to(x: Any, device: str) -> Any:
+    """Return x on a device, "cpu", "cuda" or "cuda:1": x itself if it is there, or else a copy."""
+    return x if is_on(x, device) else _to(x, device=device)
 
 
 if hasattr(np, "astype"):  # NumPy 2.1

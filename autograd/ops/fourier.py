@@ -59,7 +59,7 @@ _ifft: Any = primitive(
 def _irfft_rule(g: Any, y: Any, a: Any, *, n: int, axis: int, norm: Any) -> Any:
     """The transform of g; elements that stand for their mirror image, too, count twice."""
     half = np.conjugate(_rfft(g, axis=axis, norm=_OPPOSITE[norm]))
-    places = np.arange(a.shape[axis])
+    places = np.arange(a.shape[axis], like=a)
     twice = np.where((places > 0) & (2 * places < n), 2, 1).astype(g.dtype)
     return half * laid_along(twice, axis, a.ndim)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from autograd.backend import array_or_tensor, may_repeat, scatter_add
+from autograd.backend import array_or_tensor, arrays_or_tensors, may_repeat, scatter_add
 from autograd.primitives import implements, primitive
 from autograd.recording import callback
 from autograd.tensor import Tensor
@@ -66,8 +66,8 @@ def _remaining(value: Any, y: Any, index: Any) -> Any:
     """Return the gradient by what was set: 0 where something else has been set at the same place later."""
     if not may_repeat(index):
         return value
-    places = np.zeros(y.shape, np.intp)
-    numbers = np.arange(value.size).reshape(value.shape)
+    places = np.zeros(y.shape, np.intp, like=y)
+    numbers = np.arange(value.size, like=y).reshape(value.shape)
     places[index] = numbers
     return np.where(places[index] == numbers, value, 0)
 
@@ -99,7 +99,7 @@ def add_at(x: Any, index: Any, value: Any) -> Any:
 def _updated(op: Any, x: Any, index: Any, value: Any) -> Any:
     x = array_or_tensor(x)
     if type(value) not in (int, float, complex, bool):
-        value = array_or_tensor(value)
+        value = array_or_tensor(value, x)
         if not np.can_cast(value.dtype, x.dtype, "same_kind"):
             raise TypeError(
                 f"{op.__name__} would cast {value.dtype} values to {x.dtype}, the dtype of what is changed; "
@@ -180,7 +180,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @implements(np.choose)
 def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
     """Return at each place the choice that `a` numbers there."""
-    a, count = array_or_tensor(_plain(a)), len(choices)
+    a, *_ = arrays_or_tensors(_plain(a), *choices)
+    count = len(choices)
     if mode == "wrap":
         a = a % count
     elif mode == "clip":

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.backend import array_or_tensor
+from autograd.backend import arrays_or_tensors
 from autograd.ops.indexing import along, getitem, take
 from autograd.ops.shaping import atleast_1d, atleast_2d, atleast_3d
 from autograd.primitives import each, implements, primitive
@@ -72,7 +72,7 @@ def dstack(tup: Any) -> Any:
 @implements(np.column_stack)
 def column_stack(tup: Any) -> Any:
     """Join arrays along their second axis, vectors as columns."""
-    arrays = [array_or_tensor(x) for x in tup]
+    arrays = arrays_or_tensors(*tup)
     return concatenate([np.reshape(x, (-1, 1)) if x.ndim < 2 else x for x in arrays], 1)
 
 
@@ -86,12 +86,14 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 def block(arrays: Any) -> Any:
     """Join nested lists of blocks: the innermost along the last axis, the others along those before."""
     depth = _depth(arrays)
-    ndim = max(depth, *(x.ndim for x in _leaves(arrays)))
+    leaves = arrays_or_tensors(*_leaves(arrays))
+    ndim = max(depth, *(x.ndim for x in leaves))
+    parts = iter(leaves)
 
     def joined(part: Any, level: int) -> Any:
         if isinstance(part, list):
             return concatenate([joined(branch, level + 1) for branch in part], axis=level - depth)
-        x = array_or_tensor(part)
+        x = next(parts)
         return np.reshape(x, (1,) * (ndim - x.ndim) + x.shape)
 
     return joined(arrays, 0)
@@ -111,7 +113,7 @@ def _depth(arrays: Any) -> int:
 
 def _leaves(arrays: Any) -> list[Any]:
     if not isinstance(arrays, list):
-        return [array_or_tensor(arrays)]
+        return [arrays]
     return [leaf for branch in arrays for leaf in _leaves(branch)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from autograd import backend
-from autograd.backend import array_or_tensor
+from autograd.backend import array_or_tensor, arrays_or_tensors
 from autograd.ops.elementwise import conjugate_of
 from autograd.primitives import each, implements, primitive
 
@@ -71,11 +71,11 @@ def _einsum_rule(i: int, g: Any, y: Any, *operands: Any, subscripts: str, optimi
         if letter in wanted:
             fresh = next(unused)
             names.append(letter + fresh)
-            factors.append(np.eye(x.shape[axis], dtype=x.dtype))
+            factors.append(backend.eye(x.shape[axis], x.shape[axis], 0, x.dtype, x))
             letter = fresh
         elif letter not in sizes or sizes[letter] == 1 != x.shape[axis]:
             names.append(letter)
-            factors.append(np.ones(x.shape[axis], x.dtype))
+            factors.append(backend.full((x.shape[axis],), 1, x.dtype, x))
         wanted += letter
     return np.einsum(f"{','.join(names)}->{wanted}", *factors, optimize=optimize or len(factors) > 2)
 
@@ -92,7 +92,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
     """Sum products by Einstein's convention, with all of NumPy's forms of subscripts."""
     if not isinstance(subscripts, str):
         subscripts, operands = _as_text(subscripts, *operands)
-    operands = tuple(x if hasattr(x, "ndim") else np.asarray(x) for x in operands)
+    operands = tuple(arrays_or_tensors(*operands))
     return _einsum(*operands, subscripts=_explicit(subscripts, operands), optimize=optimize)
 
 
@@ -137,7 +137,7 @@ def _explicit(subscripts: str, operands: tuple[Any, ...]) -> str:
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Any:
     """Return the products of the last axis of `a` and the last but one of `b`."""
-    a, b = array_or_tensor(a), array_or_tensor(b)
+    a, b = arrays_or_tensors(a, b)
     if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
     if b.ndim <= 2:
@@ -148,7 +148,7 @@ def dot(a: Any, b: Any) -> Any:
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Any:
     """Return the products of the last axes."""
-    a, b = array_or_tensor(a), array_or_tensor(b)
+    a, b = arrays_or_tensors(a, b)
     return np.multiply(a, b) if a.ndim == 0 or b.ndim == 0 else tensordot(a, b, (-1, -1))
 
 
@@ -168,13 +168,13 @@ def _linalg_outer(x1: Any, x2: Any, /) -> Any:
 @implements(np.vdot)
 def vdot(a: Any, b: Any) -> Any:
     """Return the sum of the products of all elements, those of `a` conjugated."""
-    a, b = array_or_tensor(a), array_or_tensor(b)
+    a, b = arrays_or_tensors(a, b)
     return matmul(conjugate_of(np.ravel(a)), np.ravel(b))
 
 
 def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
     """Return the sums of products along an axis, those of x1 conjugated."""
-    x1, x2 = (np.moveaxis(array_or_tensor(x), axis, -1) for x in (x1, x2))
+    x1, x2 = (np.moveaxis(x, axis, -1) for x in arrays_or_tensors(x1, x2))
     return matmul(conjugate_of(x1)[..., None, :], x2[..., None])[..., 0, 0]
 
 
@@ -202,7 +202,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
 @implements(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Sum products over pairs of axes: the last of `a` with the first of `b`, or those that are named."""
-    a, b = array_or_tensor(a), array_or_tensor(b)
+    a, b = arrays_or_tensors(a, b)
     if isinstance(axes, (int, np.integer)):
         of_a, of_b = range(a.ndim - int(axes), a.ndim), range(int(axes))
     else:
@@ -222,7 +222,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
     """Return the Kronecker product: blocks of b, times the elements of a."""
-    a, b = array_or_tensor(a), array_or_tensor(b)
+    a, b = arrays_or_tensors(a, b)
     ndim = max(a.ndim, b.ndim)
     shape_a, shape_b = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
     spread_a = np.reshape(a, [size for n in shape_a for size in (n, 1)])
@@ -235,7 +235,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     """Return the vectors at right angles to two of three components."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = np.moveaxis(array_or_tensor(a), axisa, -1), np.moveaxis(array_or_tensor(b), axisb, -1)
+    a, b = arrays_or_tensors(a, b)
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(
             f"np.cross needs vectors of 3 components; got {a.shape[-1]} and {b.shape[-1]}. For those of 2, "
@@ -259,7 +260,7 @@ def matrix_power(a: Any, n: int) -> Any:
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise np.linalg.LinAlgError(f"a power needs square matrices, and the shape is {a.shape}")
     if n == 0:
-        return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) + 0 * a
+        return np.broadcast_to(backend.eye(a.shape[-1], a.shape[-1], 0, a.dtype, a), a.shape) + 0 * a
     square = np.linalg.inv(a) if n < 0 else a
     power = None
     for digit in reversed(f"{abs(n):b}"):
@@ -272,7 +273,7 @@ def matrix_power(a: Any, n: int) -> Any:
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any) -> Any:
     """Return the product of matrices (the first and the last may be vectors), in the order of least work."""
-    arrays = [array_or_tensor(x) for x in arrays]
+    arrays = arrays_or_tensors(*arrays)
     if len(arrays) < 2:
         raise ValueError(f"np.linalg.multi_dot takes at least two arrays, not {len(arrays)}")
     sizes = [1 if arrays[0].ndim == 1 else len(arrays[0])]

@@ -18,7 +18,7 @@ def _sort_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
     """Take each gradient back to where its element was; equal ones keep their own: sorting is stable."""
     order = np.argsort(x, axis=axis, kind="stable")
     ranks = np.empty_like(order)
-    places = laid_along(np.arange(x.shape[axis]), axis, x.ndim)
+    places = laid_along(np.arange(x.shape[axis], like=x), axis, x.ndim)
     np.put_along_axis(ranks, order, places, axis)
     return np.take_along_axis(g, ranks, axis)
 
@@ -114,7 +114,7 @@ def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdi
     below = np.floor(place).astype(np.intp)
     result = take(rows, below, -1)
     if method not in _PICKED:
-        share = (place - below).astype(place.dtype)
+        share = np.asarray((place - below).astype(place.dtype), like=a)
         above = take(rows, np.minimum(below + 1, n - 1), -1)
         gap = above - result  # from the nearer end, as NumPy: the other may be infinite
         between = np.where(share >= 0.5, above - gap * (1 - share), result + gap * share)

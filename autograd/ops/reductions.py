@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from autograd import backend
 from autograd.backend import array_or_tensor, broadcast_to
 from autograd.ops.elementwise import conjugate_of
 from autograd.primitives import implements, primitive
@@ -37,6 +38,8 @@ def _reduced_by(ufunc: np.ufunc) -> Callable[..., Any]:
     """Return what np.sum and its like do, in two thirds of their time for a few numbers."""
 
     def reduce(x: Any, *, axis: Any = None, keepdims: bool = False, **others: Any) -> Any:
+        if type(x) is not np.ndarray and backend.is_foreign(x):
+            return backend.reduce(ufunc, x, axis, keepdims, **others)
         if others:
             return ufunc.reduce(x, axis=axis, keepdims=keepdims, **others)
         return ufunc.reduce(x, axis=axis, keepdims=keepdims)
@@ -98,7 +101,7 @@ def _extreme_rule(
     """Share g equally among the elements that attain the extreme."""
     chosen = np.equal(x, spread(y, x, axis, keepdims))
     if where is not True:
-        chosen = chosen & where
+        chosen = chosen & np.asarray(where, like=x)
     count = chosen.sum(axis=axis, keepdims=True, dtype=x.real.dtype.type)
     if where is not True or initial is not None:
         count = np.maximum(count, 1)
@@ -191,9 +194,9 @@ def product_of_others(x: Any) -> Any:
     """Return at each place of the last axis the product of all others, by halving the axis."""
     n = x.shape[-1]
     if n < 2:
-        return np.ones(x.shape, x.dtype)
+        return np.ones_like(x)
     if n % 2:
-        x = np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
+        x = np.concatenate([x, backend.full((*x.shape[:-1], 1), 1, x.dtype, x)], axis=-1)
     left, right = x[..., ::2], x[..., 1::2]
     outside = product_of_others(left * right)
     pairs = np.stack([outside * right, outside * left], axis=-1)
@@ -213,9 +216,9 @@ def average(
     """Return the average weighted by `weights`, of a's shape, or of the length of its one axis."""
     if weights is None:
         result = mean(a, axis=axis, keepdims=keepdims)
-        scale: Any = np.full(result.shape, _count(a, axis), result.dtype)
+        scale: Any = backend.full(result.shape, _count(a, axis), result.dtype, result)
     else:
-        weights = array_or_tensor(weights)
+        weights = array_or_tensor(weights, a)
         if weights.shape != a.shape:
             axes = normalized(axis, a.ndim)
             if axis is None or weights.shape != tuple(a.shape[i] for i in axes):
@@ -223,7 +226,7 @@ def average(
                     f"np.average of shape {a.shape} over axis {axis} takes weights of that shape, or of that "
                     f"of the axes; got {weights.shape}"
                 )
-            order = np.argsort(axes)
+            order = sorted(range(len(axes)), key=axes.__getitem__)
             shape = [a.shape[i] if i in axes else 1 for i in range(a.ndim)]
             weights = np.reshape(np.transpose(weights, order), shape)
         dtype = np.result_type(a, weights, *([] if a.dtype.kind in "fc" else [np.float64]))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd import backend
-from autograd.backend import array_or_tensor
+from autograd.backend import arrays_or_tensors
 from autograd.ops.elementwise import where
 from autograd.ops.indexing import along, getitem, scatter, take
 from autograd.ops.reductions import normalized
@@ -33,7 +33,11 @@ def _fixed(order: str) -> Any:
 
 
 def _transpose_rule(g: Any, y: Any, x: Any, *, axes: Any = None) -> Any:
-    return np.transpose(g, None if axes is None else np.argsort(normalized(axes, x.ndim)))
+    return np.transpose(g, None if axes is None else _inverse(normalized(axes, x.ndim)))
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 copy = primitive(np.copy, lambda g, y, x: g)
@@ -170,7 +174,9 @@ def pad(
         padded = scatter(array, shape=shape, index=inside)
         if type(constant_values) in (int, float) and constant_values == 0:
             return padded
-        around = np.pad(np.zeros(array.shape, array.dtype), widths, constant_values=constant_values)
+        around = np.pad(
+            np.zeros(array.shape, array.dtype, like=array), widths, constant_values=constant_values
+        )
         return padded + around
     if mode not in ("edge", "reflect", "symmetric", "wrap") or reflect_type != "even":
         raise ValueError(
@@ -194,7 +200,7 @@ def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
     """Return all arrays in the shape to which they broadcast."""
-    arrays = [array_or_tensor(x) for x in args]
+    arrays = arrays_or_tensors(*args)
     shape = np.broadcast_shapes(*(x.shape for x in arrays))
     return tuple(np.broadcast_to(x, shape) for x in arrays)
 
@@ -209,8 +215,8 @@ def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy") -> tuple[Any,
     if indexing == "xy" and ndim > 1:
         places[:2] = 1, 0
     vectors = [
-        np.reshape(array_or_tensor(x), (1,) * place + (-1,) + (1,) * (ndim - 1 - place))
-        for x, place in zip(xi, places, strict=True)
+        np.reshape(x, (1,) * place + (-1,) + (1,) * (ndim - 1 - place))
+        for x, place in zip(arrays_or_tensors(*xi), places, strict=True)
     ]
     return tuple(vectors) if sparse else broadcast_arrays(*vectors)
 
@@ -218,7 +224,7 @@ def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy") -> tuple[Any,
 def _at_least(ndim: int, function: Any) -> Any:
     def atleast(*arys: Any) -> Any:
         results = []
-        for x in map(array_or_tensor, arys):
+        for x in arrays_or_tensors(*arys):
             if ndim == 3 and x.ndim == 2:
                 results.append(np.reshape(x, (*x.shape, 1)))
             elif ndim == 3 and x.ndim == 1:
@@ -237,7 +243,7 @@ atleast_1d, atleast_2d, atleast_3d = map(_at_least, (1, 2, 3), (np.atleast_1d, n
 @implements(np.full_like)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Any:
     """Return an array like `a` filled with one value, to which the gradient flows."""
-    a, fill_value = array_or_tensor(a), array_or_tensor(fill_value)
+    a, fill_value = arrays_or_tensors(a, fill_value)
     dtype = np.dtype(a.dtype if dtype is None else dtype)
     fill = fill_value if fill_value.dtype == dtype else fill_value.astype(dtype)
     filled = np.broadcast_to(fill, a.shape if shape is None else shape)
@@ -288,18 +294,18 @@ def diag(v: Any, k: int = 0) -> Any:
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
     """Return a copy with zeros above the k-th diagonal."""
-    return where(_lower(m, k), m, np.zeros((), m.dtype))
+    return where(_lower(m, k), m, np.zeros((), m.dtype, like=m))
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     """Return a copy with zeros below the k-th diagonal."""
-    return where(_lower(m, k - 1), np.zeros((), m.dtype), m)
+    return where(_lower(m, k - 1), np.zeros((), m.dtype, like=m), m)
 
 
 def _lower(m: Any, k: int) -> Any:
     rows, columns = (m.shape * 2)[-2:]  # a vector stands for each row of a square
-    return np.tri(rows, columns, k, bool)
+    return np.tri(rows, columns, k, bool, like=m)
 
 
 @implements(np.linalg.diagonal)

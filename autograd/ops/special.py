@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import pi, sqrt
+from math import factorial, pi, sqrt
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from autograd.backend import is_foreign
 from autograd.ops.elementwise import ufunc
 from autograd.primitives import primitive
 
@@ -44,7 +45,11 @@ digamma = ufunc(special.digamma, lambda g, y, x: g * polygamma(1, x))
 def _polygamma_forward(x: Any, *, n: int) -> Any:
     if x.dtype.kind == "c":
         raise TypeError("digamma of complex numbers is not differentiated: SciPy has no polygamma of them")
-    return special.polygamma(n, x).astype(x.dtype)
+    if not is_foreign(x):
+        return special.polygamma(n, x).astype(x.dtype)
+    if n == 0:
+        return special.digamma(x)
+    return (special.zeta(n + 1, x) * ((-1) ** (n + 1) * factorial(n))).astype(x.dtype)
 
 
 _polygamma: Any = primitive(
