@@ -1,4 +1,4 @@
-"""Train a multilayer perceptron on handwritten digits, every gradient coming from the recorded graph."""
+"""Train a multilayer perceptron on images, by gradients from a recorded graph."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("--early-stopping", type=whole, metavar="N", help="end N epochs after the best validation loss")
     add("--seed", type=whole, metavar="N", help="of all randomness (0)")
     add("--seeds", type=whole, metavar="N", help="train N times, give mean and deviation (1)")
-    add("--threads", type=whole, metavar="N", help="processor threads (all)")
+    add("--threads", type=whole, metavar="N", help="processor threads (all, or 1 a rank)")
+    add("--device", metavar="NAME", help="cpu, or cuda for a GPU, cuda:1 for the second (cpu)")
+    add("--distributed", action="store_true", help="share the work with the ranks of mpiexec")
     add = parser.add_argument_group("results").add_argument
     add("--out", type=path, metavar="FOLDER", help="run folder (runs/ and the time)")
     graph = f"step's graph: {' '.join(FORMATS)} (svg)"
@@ -100,7 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 MODES = {
-    "resume": {"data_dir", "show", "quiet", "json"},
+    "resume": {"data_dir", "show", "quiet", "json", "device", "distributed"},
     "evaluate": {"json", "data_dir"},
     "predict": {"json"},
 }
@@ -159,7 +161,7 @@ def threads_of(options: dict[str, Any]) -> int | None:
     return threads if isinstance(threads, int) and threads > 0 else None
 
 
-def begin(options: dict[str, Any], terminal: Any, show: bool) -> int:
+def begin(options: dict[str, Any], terminal: Any, show: bool, ranks: Any) -> int:
     """Train anew, as the options say; return the exit status."""
     from dataclasses import replace
 
@@ -173,23 +175,38 @@ def begin(options: dict[str, Any], terminal: Any, show: bool) -> int:
         recipe = replace(PRESETS[preset] if preset else Recipe(), **options)
     except ValueError as error:
         make_parser().error(str(error))
-    return start(recipe, out, terminal, seeds, show)
+    return start(recipe, out, terminal, seeds, show, ranks)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; return the exit status."""
     options = parse_arguments(arguments)
-    prepare(threads_of(options))
+    # The ranks of a machine would take each other's processors.
+    prepare(threads_of(options) or (1 if "distributed" in options else None))
     try:
-        return act(options)
+        return together(options) if options.pop("distributed", False) else act(options)
     except KeyboardInterrupt:
         return 130  # the status of a program that Ctrl-C has ended
 
 
-def act(options: dict[str, Any]) -> int:
+def together(options: dict[str, Any]) -> int:
+    """Do what the options say on all ranks of MPI, of which the first leads; return the exit status."""
+    from nn.distributed import Ranks
+    from nn.runs import follow
+
+    try:
+        ranks = Ranks()
+    except ImportError as error:
+        print(f"train.py: --distributed: {error}", file=sys.stderr)
+        return 1
+    return ranks.run(lambda: act(options, ranks), lambda: follow(ranks))
+
+
+def act(options: dict[str, Any], ranks: Any = None) -> int:
     """Do what the options say; say in a sentence what cannot be done, and return the exit status."""
     from nn.checkpoint import CheckpointError
     from nn.data import DataError
+    from nn.distributed import RankError
     from nn.folders import RunError
     from nn.runs import resume
     from nn.terminal import Terminal
@@ -199,14 +216,16 @@ def act(options: dict[str, Any]) -> int:
     terminal = Terminal(options.pop("quiet", False), options.pop("json", False))
     try:
         if "resume" in options:
-            return resume(options["resume"], terminal, options.get("data_dir"), show)
+            return resume(
+                options["resume"], terminal, options.get("data_dir"), show, ranks, options.get("device")
+            )
         if "evaluate" in options:
             return evaluate(options["evaluate"], terminal, options.get("data_dir"))
         if "predict" in options:
             folder, *images = options["predict"]
             return predict(folder, [str(image) for image in images], terminal)
-        return begin(options, terminal, show)
-    except (RunError, DataError, CheckpointError, OSError) as error:
+        return begin(options, terminal, show, ranks)
+    except (RunError, DataError, CheckpointError, RankError, OSError) as error:
         terminal.warn(str(error))
     except MemoryError as error:
         terminal.warn(f"there is too little memory for this network and these data: {error}")

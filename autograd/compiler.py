@@ -6,6 +6,7 @@ import builtins
 import keyword
 import linecache
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any, NamedTuple
 from weakref import finalize
 
@@ -147,6 +148,12 @@ class Plan:
                 last[variable.storage] = number
         for storage in kept:
             last[storage] = len(calls)
+        self.given: dict[Storage, Array] = {}  # to effects, such as to send gradients
+        planned_for = {call.results[0].storage for call in self.forms}
+        for call in calls:
+            if call.kind == "effect":
+                fresh = planned_for & kept - self.given.keys()
+                self._side_by_side([v.storage for v in call.operands() if v.storage in fresh])
         free: list[Array] = []
         ended: list[Array] = []
         blocks: dict[Storage, Array] = {}
@@ -158,8 +165,12 @@ class Plan:
             }
             if call in self.forms:
                 result = call.results[0]
-                heir = _in_place(call, ending, blocks)
-                block = self._block(free, result.value.nbytes) if heir is None else blocks.pop(heir)
+                if (place := self.given.get(result.storage)) is not None:
+                    block = place
+                elif (heir := _in_place(call, ending, blocks)) is not None:
+                    block = blocks.pop(heir)
+                else:
+                    block = self._block(free, result.value.nbytes)
                 blocks[result.storage] = block
                 self.arrays[result] = self._in_block(block, result.value)
             elif call.kind == "view":
@@ -169,6 +180,15 @@ class Plan:
             if number not in run_of or number == run_of[number][-1]:
                 free += ended
                 ended = []
+
+    def _side_by_side(self, storages: list[Storage]) -> None:
+        """Let results of one dtype fill one array, so that an effect can take them for one."""
+        roots = [storage.root for storage in storages if storage.root is not None]
+        if len({root.dtype for root in roots}) != 1:
+            return
+        memory = self._block([], sum(root.nbytes for root in roots))
+        for storage, root, end in zip(storages, roots, accumulate(r.nbytes for r in roots), strict=True):
+            self.given[storage] = memory[end - root.nbytes : end]
 
     def _block(self, free: list[Array], size: int) -> Array:
         """Return the smallest free block that is large enough, and not much too large; or a new one."""

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.resources
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,11 +138,13 @@ def batches(
     levels: int,
     generator: Generator | None = None,
     start: int = 0,
+    share: Callable[[int], slice] = slice,
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
     """Yield every sample once, as pixels float32 (B, height * width) and labels int64 (B,).
 
     The generator shuffles; without one they come in order. The last batch may be smaller.
-    The first `start` batches are left out: those before an interruption, the order being the same.
+    The first `start` batches are left out: those before an interruption, the order being the same. Of a batch
+    of n only `share(n)` is yielded.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; give 1 or more")
@@ -152,7 +154,8 @@ def batches(
         raise ValueError(f"{len(images)} images and {len(labels)} labels; give as many of each")
     order = np.arange(len(images)) if generator is None else generator.permutation(len(images))
     firsts = range(start * batch_size, len(order), batch_size)
-    parts = (order[first : first + batch_size] for first in firsts)
+    whole = (order[first : first + batch_size] for first in firsts)
+    parts = (batch[share(len(batch))] for batch in whole)
     images, labels = _rows(images), np.asarray(labels)
     # take copies whole rows, in half the time of images[part].
     taken = ((images.take(part, axis=0), labels[part]) for part in parts)

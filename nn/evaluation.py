@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import NormalDist, fmean, stdev
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autograd import Tensor, no_grad
 from nn.data import Images, Labels, scale_pixels
+from nn.distributed import Ranks
 from nn.functional import cross_entropy, softmax
 from nn.module import Module
 
@@ -38,14 +39,27 @@ def probabilities(model: Module, images: Images, levels: int) -> Floats:
     return np.asarray(softmax(logits(model, images, levels).astype(np.float64)))
 
 
-def evaluate(model: Module, images: Images, labels: Labels, levels: int) -> tuple[float, float]:
-    """Return the mean cross-entropy and the accuracy over all images, out of training mode."""
+def evaluate(
+    model: Module, images: Images, labels: Labels, levels: int, ranks: Ranks | None = None
+) -> tuple[float, float]:
+    """Return the mean cross-entropy and the accuracy over all images, out of training mode.
+
+    Ranks share the work, and all get the same numbers, those that one process alone would.
+    """
     _check_lengths("images", images, labels)
-    loss, correct = 0.0, 0
+    starts = _starts(images)
+    mine = slice(None) if ranks is None else slice(ranks.rank, None, ranks.size)
+    found = np.zeros((len(starts), 2))  # the part of the loss, and how many are right
     with _out_of_training(model):
-        for outputs, truth, share in _answers(model, images, labels, levels):
-            loss += share
-            correct += int(np.sum(outputs.argmax(axis=1) == truth))
+        answers = _answers(model, images, labels, levels, starts[mine])
+        for row, (outputs, truth, share) in zip(found[mine], answers, strict=True):
+            row[:] = share, np.sum(outputs.argmax(axis=1) == truth)
+    if ranks is not None:
+        ranks.add(found)  # of each row, all but one are zeros
+    loss = correct = 0.0
+    for share, right in found.tolist():
+        loss += share
+        correct += right
     return loss, correct / len(images)
 
 
@@ -61,21 +75,29 @@ def predict(model: Module, image: NDArray[Any], levels: int, classes: Sequence[s
     return {classes[number]: float(chances[number]) for number in np.argsort(-chances, kind="stable")}
 
 
-def _parts(model: Module, images: Images, levels: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+def _parts(
+    model: Module, images: Images, levels: int, starts: Iterable[int] | None = None
+) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield the model's outputs part by part: neither images nor outputs need to fit in memory at once."""
+    count = _starts(images).step
+    for start in _starts(images) if starts is None else starts:
+        part = slice(start, start + count)
+        pixels = Tensor(scale_pixels(images[part], levels)).to(model.device)
+        yield part, model(pixels).to("cpu").data
+
+
+def _starts(images: Images) -> range:
+    """Return where the parts begin that go through a network at once; its step is their length."""
     if not len(images):
         raise ValueError("there are no images to evaluate")
-    at_once = max(min(AT_ONCE, PIXELS // max(images[:1].size, 1)), 1)
-    for start in range(0, len(images), at_once):
-        part = slice(start, start + at_once)
-        yield part, model(Tensor(scale_pixels(images[part], levels))).data
+    return range(0, len(images), max(min(AT_ONCE, PIXELS // max(images[:1].size, 1)), 1))
 
 
 def _answers(
-    model: Module, images: Images, labels: Labels, levels: int
+    model: Module, images: Images, labels: Labels, levels: int, starts: Iterable[int] | None = None
 ) -> Iterator[tuple[Floats, NDArray[np.int64], float]]:
     """Yield part by part the outputs, the labels, and what they add to the mean cross-entropy."""
-    for part, outputs in _parts(model, images, levels):
+    for part, outputs in _parts(model, images, levels, starts):
         outputs, truth = outputs.astype(np.float64), labels[part].astype(np.int64)
         yield outputs, truth, float(cross_entropy(outputs, truth)) * (len(truth) / len(images))
 

@@ -170,7 +170,7 @@ def check_same(then: Any, now: Any, folder: Path) -> None:
         ("data", f"the data have changed since {folder} was begun ({{}}); put the old ones back"),
         ("options", f"{folder / CONFIG} has been changed since the run was begun ({{}}); undo that"),
     ):
-        names = now[part].keys() - {"data_dir", "graph", "no_plots"}
+        names = now[part].keys() - {"data_dir", "graph", "no_plots", "device"}
         changed = [
             f"{name} was {then[part].get(name)}, is {now[part][name]}"
             for name in sorted(names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autograd import draw_graph
+from autograd import Tensor, draw_graph
 from nn.data import scale_pixels
 from nn.evaluation import confusion_matrix, probabilities
 from nn.layers import Linear
@@ -68,7 +68,7 @@ def _draw(run: Run) -> None:
     guesses = certainty.argmax(axis=1)
     matrix = confusion_matrix(data.test_labels, guesses, len(data.classes))
     sample = data.test_images, data.test_labels, certainty, data.classes
-    weights = next(layer.weight.data for layer in model.layers if isinstance(layer, Linear))
+    weights = next(layer.weight.numpy() for layer in model.layers if isinstance(layer, Linear))
     shape = data.train_images.shape[1:]
     test = f"{data.name}, {len(guesses):,} test images"
     figures: dict[str, Callable[[], Any]] = {
@@ -97,7 +97,8 @@ def _draw_step(run: Run) -> None:
     data, count = run.data, run.training.batch_size
     images, labels = data.train_images[:count], data.train_labels[:count]
     run.model.zero_grad()
-    loss, _ = training_loss(run.model.train(), scale_pixels(images, data.levels), labels)
+    pixels = Tensor(scale_pixels(images, data.levels)).to(run.model.device).data
+    loss, _ = training_loss(run.model.train(), pixels, labels)
     loss.backward(retain_graph=True)
     picture = draw_graph(loss)
     for kind in run.recipe.graph:

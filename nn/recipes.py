@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
+from re import fullmatch
 from textwrap import shorten
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -71,6 +72,7 @@ CHECKS: dict[str, Check] = {
     "early_stopping": COUNT,
     "seed": (lambda seed: seed >= 0, "a whole number of at least 0"),
     "threads": COUNT,
+    "device": (lambda name: bool(fullmatch(r"cpu|cuda(:\d+)?", name)), "cpu, cuda or cuda:1"),
     "graph": (lambda kinds: all(kind in FORMATS for kind in kinds), ", ".join(FORMATS)),
 }
 
@@ -100,6 +102,7 @@ class Recipe:
     early_stopping: int | None = None
     seed: int = 0
     threads: int | None = None
+    device: str = "cpu"
     graph: tuple[str, ...] = ("svg",)
     no_plots: bool = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import chain
@@ -16,6 +17,7 @@ import numpy as np
 
 from nn.checkpoint import CheckpointError, load_checkpoint, save_arrays, save_checkpoint
 from nn.data import DataError, Dataset, load_digits, split_validation
+from nn.distributed import RankError, Ranks
 from nn.divergence import find_divergence
 from nn.evaluation import accuracy_text, assess, best_epoch, summarize
 from nn.folders import (
@@ -36,6 +38,7 @@ from nn.folders import (
     write_json,
     write_table,
 )
+from nn.layers import MLP
 from nn.pictures import Curves, draw
 from nn.recipes import SCHEDULES, Recipe, load_data, make_constraint, make_network, make_optimizer
 from nn.signals import stop_signals
@@ -46,10 +49,18 @@ SAVE_EVERY = 30.0  # seconds between checkpoints: what a killed run loses at mos
 DIVERGED = 1_000  # a cross-entropy hundreds of times that of guessing
 
 
-def start(recipe: Recipe, folder: Path, terminal: Terminal, seeds: int = 1, show: bool = False) -> int:
+def start(
+    recipe: Recipe,
+    folder: Path,
+    terminal: Terminal,
+    seeds: int = 1,
+    show: bool = False,
+    ranks: Ranks | None = None,
+) -> int:
     """Train in a new folder, or with several seeds in folders within it; return the exit status.
 
-    With `show` the curves are in a window, which is left at the end until somebody closes it.
+    With `show` the curves are in a window, which is left at the end until somebody closes it. With `ranks`
+    this is the first, and the others `follow`.
     """
     several = {"seeds": seeds} if seeds > 1 else {}
     _check_shown(show, several)
@@ -57,8 +68,8 @@ def start(recipe: Recipe, folder: Path, terminal: Terminal, seeds: int = 1, show
     try:
         if several:
             with held(folder):
-                return _train_seeds(recipe, folder, seeds, terminal)
-        run = Run(recipe, folder, terminal)
+                return _train_seeds(recipe, folder, seeds, terminal, ranks)
+        run = Run(recipe, folder, terminal, ranks)
     except BaseException:
         terminal.log = None
         discard_folder(folder, made)
@@ -67,20 +78,59 @@ def start(recipe: Recipe, folder: Path, terminal: Terminal, seeds: int = 1, show
         return run.train(show)
 
 
-def resume(folder: Path, terminal: Terminal, data_dir: str | None = None, show: bool = False) -> int:
+def resume(
+    folder: Path,
+    terminal: Terminal,
+    data_dir: str | None = None,
+    show: bool = False,
+    ranks: Ranks | None = None,
+    device: str | None = None,
+) -> int:
     """Go on with the run in a folder where it ended, bit for bit; return the exit status.
 
-    The data are where they were, or in `data_dir`; `show` is as in `start`.
+    The data are where they were, or in `data_dir`, on that device or another; `show` and `ranks` are as in
+    `start`. With another number of ranks the rest differs by how sums are rounded and what dropout draws.
     """
     recipe, config = read_config(folder, terminal)
     recipe = with_data_in(recipe, data_dir)
+    recipe = replace(recipe, device=device or recipe.device)
     _check_shown(show, config)
     with held(folder):
         if "seeds" in config:
-            return _train_seeds(recipe, folder, config["seeds"], terminal)
-        run = Run(recipe, folder, terminal)
+            return _train_seeds(recipe, folder, config["seeds"], terminal, ranks)
+        run = Run(recipe, folder, terminal, ranks)
         run.restore()
         return run.train(show)
+
+
+def follow(ranks: Ranks) -> int:
+    """Train along with rank 0, run after run, until it has told that there is no other; return 0."""
+    terminal = Terminal(quiet=True)
+    with stop_signals() as signals, np.errstate(over="ignore", invalid="ignore"):
+        while (recipe := ranks.tell()) is not None:
+            checksum = problem = ""
+            try:
+                _, data, *_, training = _prepare(recipe, terminal, ranks)
+                checksum = data.checksum()
+            except (RunError, DataError, ValueError, OSError, MemoryError) as error:
+                problem = str(error) or type(error).__name__
+            with suppress(RankError):  # which rank 0 raises, too, and says
+                ranks.check_ready(checksum, problem)
+                if (state := ranks.tell()) is None:
+                    break
+                training.load_state_dict(state)
+                _train_along(training, signals)
+    return 0
+
+
+def _train_along(training: Training, signals: list[int]) -> None:
+    """Train to the same end as rank 0 does in its loop."""
+    with suppress(NonFiniteLoss):
+        for record in training:
+            if record is not None and record["loss"] >= DIVERGED:
+                return
+            if signals:
+                training.stop()
 
 
 def _check_shown(show: bool, config: Mapping[str, Any]) -> None:
@@ -88,7 +138,7 @@ def _check_shown(show: bool, config: Mapping[str, Any]) -> None:
         raise RunError("--show shows the curves of one run, and these are several; leave it out")
 
 
-def _train_seeds(recipe: Recipe, folder: Path, seeds: int, terminal: Terminal) -> int:
+def _train_seeds(recipe: Recipe, folder: Path, seeds: int, terminal: Terminal, ranks: Ranks | None) -> int:
     """Train with each seed what is not trained yet, and tell the mean and the standard deviation."""
     accuracies: dict[int, float] = {}
     for seed in range(recipe.seed, recipe.seed + seeds):
@@ -99,9 +149,9 @@ def _train_seeds(recipe: Recipe, folder: Path, seeds: int, terminal: Terminal) -
             terminal.log = None
             terminal.say("seed", f"Seed {seed}", seed=seed)
             if started:
-                status = resume(place, terminal, recipe.data_dir)
+                status = resume(place, terminal, recipe.data_dir, ranks=ranks)
             else:
-                status = start(replace(recipe, seed=seed), place, terminal)
+                status = start(replace(recipe, seed=seed), place, terminal, ranks=ranks)
             if status:
                 if status > 128:
                     terminal.say("stop", f"All seeds go on with --resume {folder}")
@@ -125,35 +175,20 @@ def _train_seeds(recipe: Recipe, folder: Path, seeds: int, terminal: Terminal) -
 class Run:
     """A training run and its folder."""
 
-    def __init__(self, recipe: Recipe, folder: Path, terminal: Terminal) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, terminal: Terminal, ranks: Ranks | None) -> None:
         self.folder = folder
         self.terminal = terminal
+        self.ranks = ranks
         terminal.log = folder / LOG
-        data = self.data = _load(recipe, terminal)
-        order, weights = (np.random.default_rng([recipe.seed, stream]) for stream in range(2))
-        parts = self.parts = _split(data, recipe.validation, order)
-        self.model = make_network(recipe, data.train_images[0].size, len(data.classes), weights)
-        optimizer = make_optimizer(recipe, self.model.parameters())
-        batch_size = recipe.batch_size or (32 if data.name == "digits" else 128)
-        self.recipe = replace(recipe, dataset=data.name.lower(), batch_size=batch_size, lr=optimizer.lr)
-        steps = recipe.epochs * -(-len(parts["train"][0]) // batch_size)
-        self.training = Training(
-            self.model,
-            optimizer,
-            parts,
-            data.levels,
-            epochs=recipe.epochs,
-            batch_size=batch_size,
-            schedule=SCHEDULES[recipe.schedule](optimizer.lr, steps),
-            generator=order,
-            patience=recipe.early_stopping,
-            after_step=make_constraint(recipe, self.model),
-            replay=True,
-        )
+        self.recipe, self.data, self.parts, model, self.training = _prepare(recipe, terminal, ranks)
+        self.model: MLP = model
         self.description = self._describe()
         parameters = [tensor.data for _, tensor in self.model.named_state()]
-        arrays = chain(parameters, *optimizer.state.values())
+        arrays = chain(parameters, *self.training.optimizer.state.values())
         check_room(folder, sum(array.nbytes for array in arrays))
+        if ranks is not None:
+            ranks.tell(self.recipe)
+            ranks.check_ready(self.data.checksum())
 
     def _describe(self) -> dict[str, Any]:
         """Return what it takes to do this again: options, what the data are, versions."""
@@ -197,6 +232,9 @@ class Run:
     def train(self, show: bool = False) -> int:
         """Train to the end, to a signal, or until the loss is no number; return the exit status."""
         self._announce()
+        if self.ranks is not None:
+            self.ranks.tell(self.training.state_dict())
+            self.ranks.others_wait = False
         status = 0
         with stop_signals() as signals, np.errstate(over="ignore", invalid="ignore"):
             self.save()
@@ -210,6 +248,8 @@ class Run:
             except NonFiniteLoss as error:
                 status = 1
                 self._explain(error)
+            if self.ranks is not None:
+                self.ranks.others_wait = True
             self._finish(ended=status == 0)
         if signals:
             return status or 128 + signals[0]
@@ -218,6 +258,8 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint. Raises NonFiniteLoss rather than to replace a good one by a spoilt one."""
+        if self.ranks is not None and self.training.spoilt_parameters():
+            return  # all ranks find out in the next step, and none is left waiting
         self.training.check_finite()
         try:
             save_checkpoint(self.folder, {**self.description, "training": self.training.state_dict()})
@@ -265,7 +307,7 @@ class Run:
                 if record is None:
                     count = min(batch_size, samples - (training.position - 1) * batch_size)
                     epoch = len(training.history) + 1
-                    terminal.step(count, epoch, epochs, training.loss, training.batch_accuracy)
+                    terminal.step(count, epoch, epochs, training.batch_measures)
                 else:
                     terminal.epoch(record, best=best_epoch(training.history) is record)
                     write_table(self.folder / TABLE, training.history)
@@ -273,8 +315,8 @@ class Run:
                     if record["loss"] >= DIVERGED:
                         return
                 curves.respond()
-                if signals and not training.finished:
-                    return
+                if signals:
+                    training.stop()
                 if monotonic() - saved > SAVE_EVERY:
                     self.save()
                     saved = monotonic()
@@ -284,8 +326,9 @@ class Run:
     def _judge(self, signals: list[int]) -> int:
         """Say why the loop has ended, if not because all is done; return the exit status."""
         training = self.training
-        if signals and not training.finished:
-            name = signal.Signals(signals[0]).name
+        if training.stopping and not training.finished:
+            number = signals[0] if signals else signal.SIGTERM  # another rank's
+            name = signal.Signals(number).name
             place = f"after epoch {len(training.history)}"
             if training.position:
                 place = (
@@ -293,7 +336,7 @@ class Run:
                 )
             message = f"Stopped by {name} {place}; all is saved: go on with --resume {self.folder}"
             self.terminal.say("stop", message, reason=name, message=message)
-            return 128 + signals[0]
+            return 128 + number
         if training.history and training.history[-1]["loss"] >= DIVERGED:
             message = f"training diverges: the loss is {training.history[-1]['loss']:.3g}; try a lower --lr"
             self.terminal.warn(message)
@@ -313,11 +356,12 @@ class Run:
         """Say where a loss that is no number began, and leave the training before that."""
         state, _ = load_checkpoint(self.folder)
         self.training.load_state_dict(state["training"])
+        found = f": {find_divergence(self.training)}" if self.ranks is None else ""
         advice = (
             "start a new run with a lower --lr, or with --schedule warm-up; "
             f"the checkpoint in {self.folder} is from before that"
         )
-        self.terminal.warn(f"{error}: {find_divergence(self.training)}; {advice}")
+        self.terminal.warn(f"{error}{found}; {advice}")
         epoch, step = len(self.training.history) + 1, self.training.position
         words = f"Stopped in epoch {epoch}: what is kept is the network after step {step} of it"
         self.terminal.say("stop", words, reason="nan", message=str(error))
@@ -337,6 +381,46 @@ class Run:
         facts = {name: assessment[name] for name in ("accuracy", "interval")}
         self.terminal.say("end" if ended else "result", words, **facts)
         draw(self)
+
+
+def _prepare(
+    recipe: Recipe, terminal: Terminal, ranks: Ranks | None
+) -> tuple[Recipe, Dataset, dict[str, Any], MLP, Training]:
+    """Return a recipe without anything left open, its data, whole and in parts, its network and training."""
+    data = _load(recipe, terminal)
+    order, weights = (np.random.default_rng([recipe.seed, stream]) for stream in range(2))
+    parts = _split(data, recipe.validation, order)
+    model = make_network(recipe, data.train_images[0].size, len(data.classes), weights)
+    _move(model, recipe.device)
+    optimizer = make_optimizer(recipe, model.parameters())
+    batch_size = recipe.batch_size or (32 if data.name == "digits" else 128)
+    steps = recipe.epochs * -(-len(parts["train"][0]) // batch_size)
+    training = Training(
+        model,
+        optimizer,
+        parts,
+        data.levels,
+        epochs=recipe.epochs,
+        batch_size=batch_size,
+        schedule=SCHEDULES[recipe.schedule](optimizer.lr, steps),
+        generator=order,
+        patience=recipe.early_stopping,
+        after_step=make_constraint(recipe, model),
+        replay=True,
+        ranks=ranks,
+    )
+    recipe = replace(recipe, dataset=data.name.lower(), batch_size=batch_size, lr=optimizer.lr)
+    return recipe, data, parts, model, training
+
+
+def _move(model: MLP, device: str) -> None:
+    """Move a network to a device. Raises RunError where there is none."""
+    try:
+        model.to(device)
+    except Exception as error:  # of the library of that device
+        raise RunError(
+            f"the device {device} cannot be used: {error}; train, or --resume, with --device cpu"
+        ) from error
 
 
 def _load(recipe: Recipe, terminal: Terminal) -> Dataset:

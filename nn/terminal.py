@@ -63,10 +63,12 @@ class Terminal:
         if not self.quiet and not self.json and _is_terminal(sys.stderr):
             self._live = _LiveLine(total, done)
 
-    def step(self, samples: int, epoch: int, epochs: int, loss: float, accuracy: Callable[[], float]) -> None:
-        """Take a training step into account; `accuracy()`, of its batch, is asked for only to be shown."""
+    def step(
+        self, samples: int, epoch: int, epochs: int, measures: Callable[[], tuple[float, float]]
+    ) -> None:
+        """Take a training step into account; its loss and accuracy are asked for only to be shown."""
         if self._live is not None:
-            self._live.step(samples, epoch, epochs, loss, accuracy)
+            self._live.step(samples, epoch, epochs, measures)
 
     def end(self) -> None:
         """Take the live line away."""
@@ -104,18 +106,20 @@ class _LiveLine:
         self.total, self.first, self.done = total, done, done
         self.start = perf_counter()
         self.next = self.start  # when to draw again
-        self.loss = _Smoothed(50)
+        self.loss = _Smoothed(16)
         self.accuracy = _Smoothed(4)
         self.bar: Any = None
 
-    def step(self, samples: int, epoch: int, epochs: int, loss: float, accuracy: Callable[[], float]) -> None:
+    def step(
+        self, samples: int, epoch: int, epochs: int, measures: Callable[[], tuple[float, float]]
+    ) -> None:
         self.done += samples
-        self.loss.add(loss)
         now = perf_counter()
         if now < self.next:
             return
         self.next = now + REDRAW
-        self.accuracy.add(accuracy())
+        for shown, measure in zip((self.loss, self.accuracy), measures(), strict=True):
+            shown.add(measure)
         speed = (self.done - self.first) / (now - self.start)
         columns = max(_columns() - 1, 1)  # a terminal may wrap where its last column is written to
         line = _fit(

@@ -10,6 +10,7 @@ import numpy as np
 
 from autograd import Tensor, jit
 from nn.data import Images, Labels, batches
+from nn.distributed import Ranks, SharedStep
 from nn.evaluation import evaluate
 from nn.functional import cross_entropy
 from nn.module import Module
@@ -56,6 +57,7 @@ class Training:
         patience: int | None = None,
         after_step: Callable[[], None] = lambda: None,
         replay: bool = False,
+        ranks: Ranks | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; give 1 or more")
@@ -73,8 +75,16 @@ class Training:
         self.history: list[Record] = []
         self.position = 0
         """Steps taken in this epoch."""
-        self.loss = np.nan
-        """That of the latest step, on its batch."""
+        self._loss: Any = np.nan
+        self.ranks = ranks
+        self._stop_asked = self.stopping = False
+        self.device = model.device
+        if ranks is not None and any(own is generator for _, own in model.named_generators()):
+            raise ValueError(
+                "the model draws from the generator that shuffles, which would differ between ranks; give it "
+                "a generator of its own"
+            )
+        self._shared = None if ranks is None else SharedStep(ranks, model, optimizer.parameters)
         self._outputs: tuple[Any, Labels] = np.zeros((0, 1)), np.zeros(0, int)
         self._shuffle = generator.bit_generator.state
         self._seconds = 0.0
@@ -82,8 +92,12 @@ class Training:
 
         def step(pixels: Any, targets: Labels) -> tuple[Tensor, Tensor]:
             loss, outputs = training_loss(model, pixels, targets)
+            if self._shared is not None:
+                loss = self._shared.part_of(loss)
             optimizer.zero_grad()
             loss.backward()
+            if self._shared is not None:
+                self._shared.sum_gradients()
             optimizer.step()
             after_step()
             return loss, outputs.detach()
@@ -101,14 +115,29 @@ class Training:
         waited = len(self.history) - self._best["epoch"]
         return len(self.history) >= self.epochs or (self.patience is not None and waited >= self.patience)
 
-    def batch_accuracy(self) -> float:
-        """Return the share of the latest step's batch that the network had right before the step."""
+    @property
+    def loss(self) -> float:
+        """Return the loss of the latest step, on its batch, when it has been computed."""
+        return float(self._loss)
+
+    def batch_measures(self) -> tuple[float, float]:
+        """Return the loss of the latest step, and the share of its batch that was right before the step."""
         outputs, targets = self._outputs
-        return float(np.mean(np.argmax(outputs, axis=1) == targets))
+        right = np.argmax(Tensor(outputs).numpy(), axis=1) == targets
+        return self.loss, float(np.mean(right)) if len(right) else np.nan
+
+    def stop(self) -> None:
+        """End the iteration after the step at hand; of several ranks, all after the next one."""
+        self._stop_asked = True
+        if self.ranks is None:
+            self.stopping = True
 
     def __iter__(self) -> Iterator[Record | None]:
+        self._stop_asked = self.stopping = False
         while not self.finished:
             yield from self._epoch()
+            if self.stopping:
+                return
             record = self._record()
             self.history.append(record)
             if self.patience is not None and record["validation_loss"] < self._best["loss"]:
@@ -118,6 +147,8 @@ class Training:
                     "parameters": self.model.state_dict(),
                 }
             yield record
+            if self.stopping and not self.finished:
+                return
         if self._best["parameters"] is not None:
             self.model.load_state_dict(self._best["parameters"])
 
@@ -127,22 +158,30 @@ class Training:
         images, labels = self.parts["train"]
         start = perf_counter() - self._seconds
         self.model.train()
+        share = slice if self._shared is None else self._shared.share
         for pixels, targets in batches(
-            images, labels, self.batch_size, self.levels, self.generator, self.position
+            images, labels, self.batch_size, self.levels, self.generator, self.position, share
         ):
             self.step(pixels, targets)
             self.position += 1
             self._seconds = perf_counter() - start
             yield
+            if self.stopping:
+                return
         self._shuffle = self.generator.bit_generator.state
 
     def step(self, pixels: Any, targets: Labels) -> None:
         """Take one step on a batch."""
         lr = self.optimizer.lr = self.schedule(self.optimizer.steps)
-        loss, outputs = self._step(pixels, targets)
-        self.loss = float(loss.data)
+        if self._shared is not None:
+            self._shared.prepare(self.optimizer.steps, self._stop_asked)
+        loss, outputs = self._step(Tensor(pixels).to(self.device).data, targets)
+        self._loss = loss.data
         self._outputs = outputs.data, targets
-        if not np.isfinite(self.loss):
+        if self._shared is not None:
+            self._loss, self.stopping = self._shared.outcome()
+        # Another device is not waited for: there it is found out at the latest where the epoch is evaluated.
+        if (self.device == "cpu" or self.ranks is not None) and not np.isfinite(self.loss):
             raise NonFiniteLoss(
                 f"the loss became {self.loss} in step {self.position + 1} of epoch "
                 f"{len(self.history) + 1}, at a learning rate of {lr:.3g}"
@@ -163,9 +202,11 @@ class Training:
     def _record(self) -> Record:
         """Evaluate after an epoch, and return its record."""
         start = perf_counter()
+        if self.ranks is not None:
+            self.ranks.check_alike([p.to("cpu").data for p in self.optimizer.parameters])
         record = {"epoch": float(len(self.history) + 1)}
         for name, part in self.parts.items():
-            average, accuracy = evaluate(self.model, *part, self.levels)
+            average, accuracy = evaluate(self.model, *part, self.levels, self.ranks)
             record["loss" if name == "train" else f"{name}_loss"] = average
             record[f"{name}_accuracy"] = accuracy
             if name == "train" and not np.isfinite(average):

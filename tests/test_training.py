@@ -428,7 +428,7 @@ def test_the_loss_and_the_accuracy_of_a_batch() -> None:
     )  # fmt: skip
     expected = evaluate(model, *TRAIN, LEVELS)
     next(iter(whole))
-    assert (whole.loss, whole.batch_accuracy()) == pytest.approx(expected, rel=1e-5)
+    assert whole.batch_measures() == pytest.approx(expected, rel=1e-5)
 
 
 # -------------------------------------------------------------------------------- losses beyond hope
