@@ -36,7 +36,9 @@ class Training:
     `parts["validation"]` has not improved for that many epochs, and the best epoch's parameters are put back.
     `after_step()` is called after each step, e.g. to constrain the weights. With `replay` a step is recorded
     once, by `jit`, which the model and `after_step` must allow. Whoever puts the model out of training mode
-    between two steps has to put it back.
+    between two steps has to put it back. With `ranks`, on all of which the same Training is made, each trains
+    on its share of every batch, and all have the same parameters after each step, and the loss of the whole
+    batch; the model draws from other generators than the one that shuffles.
 
     What `state_dict()` gives between two steps lets a Training that was made in the same way continue as if
     nothing had happened, bit for bit: it has the parameters, the optimizer's state and that of every random
