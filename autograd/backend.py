@@ -128,8 +128,9 @@ def full(shape: tuple[int, ...], value: Any, dtype: Any, like: Any) -> Any:
     return array
 
 
-def eye(rows: int, columns: int, k: int, dtype: Any, like: Any) -> Any:
+def eye(rows: int, dtype: Any, like: Any, columns: int | None = None, k: int = 0) -> Any:
     """Return np.eye(rows, columns, k, dtype, like=like), which not all libraries take."""
+    columns = rows if columns is None else columns
     if not is_foreign(getattr(like, "_array", like)):
         return np.eye(rows, columns, k, dtype)
     numbers = np.arange(max(rows, columns), like=like)

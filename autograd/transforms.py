@@ -177,7 +177,7 @@ class _Trace:
         at_once = 1 if self.linked else max(AT_ONCE // max(largest, 1), 1)
         for start in range(0, size, at_once):
             count = min(at_once, size - start)
-            units = eye(count, size, start, output.dtype, output).reshape(count, *output.shape)
+            units = eye(count, output.dtype, output, size, start).reshape(count, *output.shape)
             if factor != 1:
                 units *= factor
             if self.linked:

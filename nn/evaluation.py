@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import NormalDist, fmean, stdev
 from typing import Any
@@ -23,6 +23,7 @@ AT_ONCE = 1000  # images per forward pass where no gradients are needed,
 PIXELS = 2**24  # or fewer, with no more pixels than this
 BINS = 15  # of confidence, as in Guo et al. (2017)
 WIDEST_NAME = 30
+ALL = slice(None)
 
 
 # ------------------------------------------------------------------------------------------ outputs
@@ -48,10 +49,10 @@ def evaluate(
     """
     _check_lengths("images", images, labels)
     starts = _starts(images)
-    mine = slice(None) if ranks is None else slice(ranks.rank, None, ranks.size)
+    mine = ALL if ranks is None else slice(ranks.rank, None, ranks.size)
     found = np.zeros((len(starts), 2))  # the part of the loss, and how many are right
     with _out_of_training(model):
-        answers = _answers(model, images, labels, levels, starts[mine])
+        answers = _answers(model, images, labels, levels, starts, mine)
         for row, (outputs, truth, share) in zip(found[mine], answers, strict=True):
             row[:] = share, np.sum(outputs.argmax(axis=1) == truth)
     if ranks is not None:
@@ -76,12 +77,12 @@ def predict(model: Module, image: NDArray[Any], levels: int, classes: Sequence[s
 
 
 def _parts(
-    model: Module, images: Images, levels: int, starts: Iterable[int] | None = None
+    model: Module, images: Images, levels: int, starts: range | None = None, mine: slice = ALL
 ) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield the model's outputs part by part: neither images nor outputs need to fit in memory at once."""
-    count = _starts(images).step
-    for start in _starts(images) if starts is None else starts:
-        part = slice(start, start + count)
+    starts = _starts(images) if starts is None else starts
+    for start in starts[mine]:
+        part = slice(start, start + starts.step)
         pixels = Tensor(scale_pixels(images[part], levels)).to(model.device)
         yield part, model(pixels).to("cpu").data
 
@@ -94,10 +95,10 @@ def _starts(images: Images) -> range:
 
 
 def _answers(
-    model: Module, images: Images, labels: Labels, levels: int, starts: Iterable[int] | None = None
+    model: Module, images: Images, labels: Labels, levels: int, starts: range | None = None, mine: slice = ALL
 ) -> Iterator[tuple[Floats, NDArray[np.int64], float]]:
     """Yield part by part the outputs, the labels, and what they add to the mean cross-entropy."""
-    for part, outputs in _parts(model, images, levels, starts):
+    for part, outputs in _parts(model, images, levels, starts, mine):
         outputs, truth = outputs.astype(np.float64), labels[part].astype(np.int64)
         yield outputs, truth, float(cross_entropy(outputs, truth)) * (len(truth) / len(images))
 

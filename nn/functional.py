@@ -40,6 +40,7 @@ from nn.activations import softmin as softmin
 from nn.activations import softplus as softplus
 from nn.activations import softsign as softsign
 from nn.activations import tanh as tanh
+from nn.losses import beside
 from nn.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from nn.losses import cross_entropy as cross_entropy
 from nn.losses import hinge_loss as hinge_loss
@@ -252,11 +253,9 @@ def embedding(indices: ArrayLike, weight: ArrayLike, padding_idx: int | None = N
     indices = indices.data if isinstance(indices, Tensor) else indices
     callback(_check_indices, indices, count)
     rows = weight[indices]
-    if indices.device == "cpu" != weight.device:
-        indices = np.asarray(indices, like=weight)
     if padding_idx is None:
         return rows
-    padding = np.expand_dims(indices == padding_idx, -1)
+    padding = np.expand_dims(beside(indices, weight) == padding_idx, -1)
     return np.where(padding, rows.data if isinstance(rows, Tensor) else rows, rows)
 
 

@@ -116,7 +116,7 @@ def _moved(axis: int) -> str:
 
 def _class_weights(weight: Any, x: Any) -> Any:
     """Return class weights in the dtype of x, (..., classes)."""
-    weight = _beside(weight if hasattr(weight, "dtype") else np.asarray(weight), x)
+    weight = beside(weight if hasattr(weight, "dtype") else np.asarray(weight), x)
     if weight.shape != x.shape[-1:]:
         raise ValueError(f"{x.shape[-1]} classes need a weight of shape {x.shape[-1:]}; got {weight.shape}")
     return weight if weight.dtype == x.dtype else weight.astype(x.dtype)
@@ -130,7 +130,7 @@ def _labelled_loss(
     ignored = np.zeros_like(labels, bool) if ignore_index is None else labels == ignore_index
     labels = np.where(ignored, 0, labels)
     callback(_check_labels, labels, x.shape[-1])
-    labels, ignored = _beside(labels, x), _beside(ignored, x)
+    labels, ignored = beside(labels, x), beside(ignored, x)
     x, labels = _known(x, labels)
     if weight is None:
         weight = np.ones_like(x.data if isinstance(x, Tensor) else x, shape=x.shape[-1:])
@@ -148,7 +148,7 @@ def _labelled_loss(
     return _reduced(0 - np.where(ignored, 0, losses), reduction, count)
 
 
-def _beside(values: Any, x: Any) -> Any:
+def beside(values: Any, x: Any) -> Any:
     """Return values that go along with x, such as labels, on its device."""
     if values.device == "cpu" != x.device and not isinstance(values, Tensor):
         return np.asarray(values, like=x)

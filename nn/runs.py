@@ -188,7 +188,7 @@ class Run:
         check_room(folder, sum(array.nbytes for array in arrays))
         if ranks is not None:
             ranks.tell(self.recipe)
-            ranks.check_ready(self.data.checksum())
+            ranks.check_ready(self.description["data"]["checksum"])
 
     def _describe(self) -> dict[str, Any]:
         """Return what it takes to do this again: options, what the data are, versions."""
@@ -258,9 +258,10 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint. Raises NonFiniteLoss rather than to replace a good one by a spoilt one."""
-        if self.ranks is not None and self.training.spoilt_parameters():
+        if self.ranks is None:
+            self.training.check_finite()
+        elif self.training.spoilt_parameters():
             return  # all ranks find out in the next step, and none is left waiting
-        self.training.check_finite()
         try:
             save_checkpoint(self.folder, {**self.description, "training": self.training.state_dict()})
         except OSError as error:

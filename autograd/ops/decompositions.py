@@ -31,7 +31,7 @@ def _h(x: Any) -> Any:
 
 
 def _diagonal_matrix(x: Any) -> Any:
-    return x[..., None] * eye(x.shape[-1], x.shape[-1], 0, x.dtype, x)
+    return x[..., None] * eye(x.shape[-1], x.dtype, x)
 
 
 def _diagonal(x: Any) -> Any:
@@ -69,7 +69,7 @@ def _cofactors_rule(g: Any, y: Any, a: Any) -> Any:
     """From the minors without two rows and two columns, which of S are products of its other elements."""
     u, s, vh = np.linalg.svd(a)
     orientation = np.linalg.det(u) * np.linalg.det(vh)
-    same = eye(a.shape[-1], a.shape[-1], 0, bool, a)
+    same = eye(a.shape[-1], bool, a)
     without_two = np.where(same, 0, product_of_others(np.where(same, 1, s[..., None, :])))
     h = orientation[..., None, None] * (_h(u) @ g @ _h(vh))
     by_diagonal = np.einsum("...ik,...ii->...k", without_two, h)
@@ -175,7 +175,7 @@ def _eigh_rule(gradients: Any, outputs: Any, a: Any, *, UPLO: str) -> Any:
     by_w, by_v = gradients
     w, v = outputs
     gap = w[..., None, :] - w[..., :, None]
-    turned = np.where(eye(a.shape[-1], a.shape[-1], 0, bool, a), 0, _h(v) @ by_v)
+    turned = np.where(eye(a.shape[-1], bool, a), 0, _h(v) @ by_v)
     by_a = v @ (_diagonal_matrix(by_w) + quotient(turned, gap)) @ _h(v)
     return (by_a + _h(by_a)) / 2
 
@@ -200,7 +200,7 @@ def _eig_rule(gradients: Any, outputs: Any, a: Any) -> Any:
     """Boeddeker et al., "On the computation of complex-valued gradients ..." (2017), eq. 4.77; |v| = 1."""
     by_w, by_v = gradients
     w, v = outputs
-    same = eye(a.shape[-1], a.shape[-1], 0, bool, a)
+    same = eye(a.shape[-1], bool, a)
     turned = _h(v) @ by_v
     turned = turned - (_h(v) @ v) * np.real(_diagonal(turned))[..., None, :]
     gap = conjugate_of(w[..., None, :] - w[..., :, None])
@@ -244,7 +244,7 @@ def _svd_rule(gradients: Any, outputs: Any, a: Any, *, full_matrices: bool) -> A
             callback(_check_arbitrary, values_of(beyond))
     u, vh, by_u, by_v = u[..., :k], vh[..., :k, :], by_u[..., :k], _h(by_vh[..., :k, :])
     square = s * s
-    gap = np.where(eye(k, k, 0, bool, s), 1, square[..., None, :] - square[..., :, None])
+    gap = np.where(eye(k, bool, s), 1, square[..., None, :] - square[..., :, None])
     of_u, of_v = _h(u) @ by_u, vh @ by_v
     of_u, of_v = of_u - _h(of_u), of_v - _h(of_v)
     inner = quotient(of_u, gap) * s[..., None, :] + s[..., :, None] * quotient(of_v, gap)

@@ -71,7 +71,7 @@ def _einsum_rule(i: int, g: Any, y: Any, *operands: Any, subscripts: str, optimi
         if letter in wanted:
             fresh = next(unused)
             names.append(letter + fresh)
-            factors.append(backend.eye(x.shape[axis], x.shape[axis], 0, x.dtype, x))
+            factors.append(backend.eye(x.shape[axis], x.dtype, x))
             letter = fresh
         elif letter not in sizes or sizes[letter] == 1 != x.shape[axis]:
             names.append(letter)
@@ -260,7 +260,7 @@ def matrix_power(a: Any, n: int) -> Any:
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise np.linalg.LinAlgError(f"a power needs square matrices, and the shape is {a.shape}")
     if n == 0:
-        return np.broadcast_to(backend.eye(a.shape[-1], a.shape[-1], 0, a.dtype, a), a.shape) + 0 * a
+        return np.broadcast_to(backend.eye(a.shape[-1], a.dtype, a), a.shape) + 0 * a
     square = np.linalg.inv(a) if n < 0 else a
     power = None
     for digit in reversed(f"{abs(n):b}"):

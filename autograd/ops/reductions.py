@@ -226,7 +226,7 @@ def average(
                     f"np.average of shape {a.shape} over axis {axis} takes weights of that shape, or of that "
                     f"of the axes; got {weights.shape}"
                 )
-            order = sorted(range(len(axes)), key=axes.__getitem__)
+            order = order_of(axes)
             shape = [a.shape[i] if i in axes else 1 for i in range(a.ndim)]
             weights = np.reshape(np.transpose(weights, order), shape)
         dtype = np.result_type(a, weights, *([] if a.dtype.kind in "fc" else [np.float64]))
@@ -247,6 +247,11 @@ def normalized(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     return normalize_axis_tuple(axis, ndim)
+
+
+def order_of(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the places of axes in rising order: of a permutation, its inverse."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 @implements(np.nansum)

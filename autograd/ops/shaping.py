@@ -10,7 +10,7 @@ from autograd import backend
 from autograd.backend import arrays_or_tensors
 from autograd.ops.elementwise import where
 from autograd.ops.indexing import along, getitem, scatter, take
-from autograd.ops.reductions import normalized
+from autograd.ops.reductions import normalized, order_of
 from autograd.primitives import implements, primitive
 from autograd.tensor import Tensor
 
@@ -33,11 +33,7 @@ def _fixed(order: str) -> Any:
 
 
 def _transpose_rule(g: Any, y: Any, x: Any, *, axes: Any = None) -> Any:
-    return np.transpose(g, None if axes is None else _inverse(normalized(axes, x.ndim)))
-
-
-def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+    return np.transpose(g, None if axes is None else order_of(normalized(axes, x.ndim)))
 
 
 copy = primitive(np.copy, lambda g, y, x: g)
