@@ -6,7 +6,6 @@ import builtins
 import keyword
 import linecache
 from collections.abc import Iterable
-from itertools import accumulate
 from typing import Any, NamedTuple
 from weakref import finalize
 
@@ -148,12 +147,8 @@ class Plan:
                 last[variable.storage] = number
         for storage in kept:
             last[storage] = len(calls)
-        self.given: dict[Storage, Array] = {}  # to effects, such as to send gradients
-        planned_for = {call.results[0].storage for call in self.forms}
-        for call in calls:
-            if call.kind == "effect":
-                fresh = planned_for & kept - self.given.keys()
-                self._side_by_side([v.storage for v in call.operands() if v.storage in fresh])
+        self.copies = _needless_copies(calls, self.forms, last)
+        self.moved = {call.args[2].storage: call.args[0].value for call in self.copies}
         free: list[Array] = []
         ended: list[Array] = []
         blocks: dict[Storage, Array] = {}
@@ -165,14 +160,13 @@ class Plan:
             }
             if call in self.forms:
                 result = call.results[0]
-                if (place := self.given.get(result.storage)) is not None:
-                    block = place
-                elif (heir := _in_place(call, ending, blocks)) is not None:
-                    block = blocks.pop(heir)
+                if (place := self.moved.get(result.storage)) is not None:
+                    self.arrays[result] = place
                 else:
-                    block = self._block(free, result.value.nbytes)
-                blocks[result.storage] = block
-                self.arrays[result] = self._in_block(block, result.value)
+                    heir = _in_place(call, ending, blocks)
+                    block = blocks.pop(heir) if heir else self._block(free, result.value.nbytes)
+                    blocks[result.storage] = block
+                    self.arrays[result] = self._in_block(block, result.value)
             elif call.kind == "view":
                 self._view(call)
             ended += [blocks.pop(storage) for storage in ending if storage in blocks]
@@ -180,15 +174,6 @@ class Plan:
             if number not in run_of or number == run_of[number][-1]:
                 free += ended
                 ended = []
-
-    def _side_by_side(self, storages: list[Storage]) -> None:
-        """Let results of one dtype fill one array, so that an effect can take them for one."""
-        roots = [storage.root for storage in storages if storage.root is not None]
-        if len({root.dtype for root in roots}) != 1:
-            return
-        memory = self._block([], sum(root.nbytes for root in roots))
-        for storage, root, end in zip(storages, roots, accumulate(r.nbytes for r in roots), strict=True):
-            self.given[storage] = memory[end - root.nbytes : end]
 
     def _block(self, free: list[Array], size: int) -> Array:
         """Return the smallest free block that is large enough, and not much too large; or a new one."""
@@ -223,6 +208,39 @@ class Plan:
     def array(self, variable: Variable) -> Array | None:
         """Return the array that a variable is in every run, or None if each has its own."""
         return variable.value if variable.storage.kind in FIXED else self.arrays.get(variable)
+
+
+def _needless_copies(calls: list[Call], forms: dict[Call, str], last: dict[Storage, int]) -> set[Call]:
+    """Return the calls that copy a result to an array from outside in which it can be computed at once.
+
+    Nothing else uses the result from there on, nor the array's memory before: so nobody sees the difference.
+    """
+    made = {call.results[0].storage: number for number, call in enumerate(calls) if call in forms}
+    copies: set[Call] = set()
+    used: set[Storage] = set()
+    latest_effect = -1  # which may look at any array
+    for number, call in enumerate(calls):
+        if call.kind == "effect":
+            latest_effect = number
+        if call.function is ndarray.__setitem__ and call.args[1] is Ellipsis:
+            target, _, source = call.args
+            if (
+                type(source) is Variable
+                and latest_effect < made.get(source.storage, -1)
+                and last[source.storage] == number
+                and source.value is source.storage.root
+                and target.storage not in used  # as what is computed here is, when it is made
+                and _layout(target.value) == _layout(source.value)
+                and not any(np.may_share_memory(target.value, copy.args[0].value) for copy in copies)
+            ):
+                copies.add(call)
+                continue
+        used.update(variable.storage for variable in (*call.operands(), *call.written, *call.results))
+    return copies
+
+
+def _layout(array: Array) -> tuple[Any, ...]:
+    return array.shape, array.dtype, array.strides
 
 
 BLOCK = 64 * 1024
@@ -476,6 +494,8 @@ class Writer:
 
     def write(self, call: Call) -> None:
         """Add the line of a call."""
+        if call in self.plan.copies:
+            return
         if call.kind == "view" and all(result in self.plan.arrays for result in call.results):
             return
         line = self.line(call)
@@ -596,9 +616,10 @@ class Writer:
         """Return the source, and the function that it defines; errors in it show its lines."""
         returned = []
         given: set[Storage] = set()  # each result is in memory of its own
-        for variable in outputs + gradients:
+        for number, variable in enumerate(outputs + gradients):
             own = variable.storage.kind == "result" and variable.storage not in given
-            returned.append(self.variable(variable) + ("" if own else ".copy()"))
+            put_there = variable.storage.kind == "outside" and number >= len(outputs)  # as .grad
+            returned.append(self.variable(variable) + ("" if own or put_there else ".copy()"))
             given.add(variable.storage)
         self.lines.append(f"return ({''.join(text + ', ' for text in returned)})")
         head = [

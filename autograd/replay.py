@@ -63,6 +63,8 @@ class Jitted:
         program = self.programs.get(key)
         if program is None or not program.fits():
             return self._record(key, args, kwargs)
+        if program.moved and program.overlaps(arrays):
+            return self.function(*args, **kwargs)
         if not program.lock.acquire(blocking=False):  # it is running, in another thread or further up
             return self.function(*args, **kwargs)
         try:
@@ -221,6 +223,7 @@ class Program:
         writer.write_all(calls)
         self.source, self.run = writer.finish(outputs, gradients)
         self.bytes = plan.bytes
+        self.moved = list(plan.moved.values())
         self.lock = Lock()
         self.touched = list(tracer.touched.items())
         self.contents = [entry for _, contents in tracer.owners.values() for entry in contents]
@@ -242,6 +245,10 @@ class Program:
             if tensor._array is not array:
                 return False
         return is_unchanged(self.contents)
+
+    def overlaps(self, arrays: list[Array]) -> bool:
+        """Tell whether an argument lies where the program computes results, perhaps before it is read."""
+        return any(np.may_share_memory(array, place) for place in self.moved for array in arrays)
 
     def __call__(self, arrays: list[Array]) -> Any:
         """Run the program on arrays of the shapes and dtypes that it was recorded with."""

@@ -5,16 +5,18 @@ Ranks are the processes that `mpiexec` starts. mpi4py is imported when they meet
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
-from itertools import pairwise
+from itertools import accumulate
+from mmap import mmap
 from time import sleep
 from traceback import print_exception
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 from numpy.typing import NDArray
 
 from autograd import Tensor, callback
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from nn.module import Module
 
 Array = NDArray[Any]
+PIECE = 131_072  # numbers that are added up at once: they stay in a processor's cache
+PAGE = 4096  # bytes
 
 
 class RankError(Exception):
@@ -98,23 +102,32 @@ class Ranks:
         """Sum an array over all ranks, in place."""
         self.world.Allreduce(self._mpi.IN_PLACE, numbers)
 
-    def add_all(self, arrays: Sequence[Array]) -> None:
-        """Sum arrays of one dtype over all ranks, in place, in one message.
+    def shared_memory(self, size: int) -> mmap | None:
+        """Return memory of so many bytes that all ranks see; None where they cannot, as on several machines.
 
-        It takes them from one array that holds them all, in this order: the one in which they lie, as the
-        gradients of `jit` do, or else one that they are copied to and from, off their device.
+        It is a file without a name, which only Linux has. MPI_Win_allocate_shared would do as well, but
+        takes it from /dev/shm, of which containers have 64 MB, and with the Open MPI of PyPI prints an error
+        that is none (open-mpi/ompi#14086).
         """
-        if (whole := underlying(arrays)) is not None:
-            self.add(whole)
-            return
-        whole = np.concatenate([array.reshape(-1) for array in arrays])
-        numbers = Tensor(whole).to("cpu").data
-        self.add(numbers)
-        whole = np.asarray(numbers, like=whole)
-        start = 0
-        for array in arrays:
-            array[...] = whole[start : start + array.size].reshape(array.shape)
-            start += array.size
+        machine = self.world.Split_type(self._mpi.COMM_TYPE_SHARED)
+        together = machine.size == self.size and sys.platform == "linux"
+        machine.Free()
+        if not together:
+            return None
+        own = place = memory = None
+        with suppress(OSError):
+            if self.rank == 0:
+                own = open(os.memfd_create("gradients"), "r+b")  # noqa: SIM115
+                own.truncate(size)
+                place = f"/proc/{os.getpid()}/fd/{own.fileno()}", os.fstat(own.fileno()).st_ino
+        path, number = self.tell(place) or ("", 0)
+        with suppress(OSError), open(path, "r+b") as file:
+            if os.fstat(file.fileno()).st_ino == number:
+                memory = mmap(file.fileno(), size)
+        everywhere = all(self.world.allgather(memory is not None))
+        if own is not None:
+            own.close()
+        return memory if everywhere else None
 
     def check_alike(self, arrays: Sequence[Array]) -> None:
         """Raise RankError, on every rank, unless all have the same arrays, bit for bit."""
@@ -131,6 +144,42 @@ class Ranks:
             )
 
 
+class Sum:
+    """An array on each rank, `own`, of which `add` makes the sum over all ranks, the same bits on all.
+
+    On one machine they lie in memory that all see, and each rank adds up its part for all: they are not
+    copied, which takes MPI's own sum more time than the additions.
+    """
+
+    def __init__(self, ranks: Ranks, count: int, dtype: Any) -> None:
+        self._ranks = ranks
+        pages = -(-count * np.dtype(dtype).itemsize // PAGE) * PAGE
+        memory = ranks.shared_memory(pages * ranks.size)
+        if memory is None:
+            self._all: list[Array] = []
+            self.own = np.zeros(count, dtype)
+        else:
+            self._all = [np.frombuffer(memory, dtype, count, pages * rank) for rank in range(ranks.size)]
+            self.own = self._all[ranks.rank]
+
+    def add(self) -> None:
+        """Let `own` be the sum of those of all ranks, on all of them."""
+        if not self._all:
+            self._ranks.add(self.own)
+            return
+        part = self._ranks.share(len(self.own))
+        self._ranks.world.Barrier()  # every rank has written its own
+        with np.errstate(all="ignore"):  # as MPI's sum: the loss shows what has overflowed
+            for start in range(part.start, part.stop, PIECE):
+                piece = slice(start, min(start + PIECE, part.stop))
+                total, *others = (array[piece] for array in self._all)
+                for other in others:
+                    np.add(total, other, total)
+                for other in others:
+                    other[...] = total
+        self._ranks.world.Barrier()  # every rank has added up its part
+
+
 class SharedStep:
     """What a training step of several ranks needs: a share of the batch, and the sums of the gradients.
 
@@ -140,7 +189,6 @@ class SharedStep:
 
     def __init__(self, ranks: Ranks, model: Module, parameters: Sequence[Tensor]) -> None:
         self.ranks = ranks
-        self._parameters = parameters
         self._generators = [generator for _, generator in model.named_generators()]
         self._seeds = [_entropy_of(generator) for generator in self._generators]
         dtype, device = parameters[0].dtype, model.device
@@ -148,6 +196,9 @@ class SharedStep:
         self._share, self._asks = (Tensor(np.zeros((), dtype)).to(device) for _ in range(2))
         self._share.data[...] = 1 / ranks.size
         self._told = [Tensor(np.full((), n, dtype), requires_grad=True).to_(device) for n in (1, 0)]
+        self._tensors = (*parameters, *self._told)
+        self._places: list[tuple[Tensor, Tensor]] = []  # where the gradient of each tensor is sent from
+        self._messages: list[tuple[Array, Sum]] = []
 
     def share(self, count: int) -> slice:
         """Return which samples of a batch of so many are this rank's; the next step is on them."""
@@ -157,10 +208,24 @@ class SharedStep:
 
     def prepare(self, step: int, asks_to_stop: bool) -> None:
         """Let dropout draw what depends on the seed, the rank and the step alone, and note what to tell."""
+        if not self._messages:
+            self._lay_out()
         self._asks.data[...] = asks_to_stop
         for number, (generator, seed) in enumerate(zip(self._generators, self._seeds, strict=True)):
             seeds = np.random.SeedSequence([*seed, number, self.ranks.rank, step])
             generator.bit_generator.state = type(generator.bit_generator)(seeds).state
+
+    def _lay_out(self) -> None:
+        """Let the gradients of each dtype lie side by side, to be one message; with the other ranks."""
+        for dtype in dict.fromkeys(tensor.dtype for tensor in self._tensors):
+            alike = [tensor for tensor in self._tensors if tensor.dtype == dtype]
+            ends = list(accumulate(tensor.size for tensor in alike))
+            total, example = Sum(self.ranks, ends[-1], dtype), alike[0]
+            flat = total.own if example.device == "cpu" else np.empty_like(example.data, shape=ends[-1])
+            self._messages.append((flat, total))
+            for tensor, end in zip(alike, ends, strict=True):
+                place = flat[end - tensor.size : end].reshape(tensor.shape)
+                self._places.append((tensor, Tensor(place)))
 
     def part_of(self, loss: Tensor) -> Tensor:
         """Return what the mean loss of this rank's samples adds to that of the whole batch."""
@@ -170,12 +235,21 @@ class SharedStep:
 
     def sum_gradients(self) -> None:
         """Let all ranks have the gradients of the whole batch, the sums of theirs."""
-        by_dtype: dict[Any, list[Any]] = {}
-        for tensor in (*self._told, *self._parameters):
-            if tensor.grad is not None:
-                by_dtype.setdefault(tensor.dtype, []).append(tensor.grad.data)
-        for arrays in by_dtype.values():
-            callback(lambda *arrays: self.ranks.add_all(arrays), *arrays)
+        for tensor, place in self._places:
+            if tensor.grad is None:
+                place.data[...] = 0
+            else:
+                place.data[...] = tensor.grad.data  # `jit` computes it there at once
+                tensor.grad = place
+        callback(self._send, *(flat for flat, _ in self._messages))
+
+    def _send(self, *flats: Array) -> None:
+        for flat, total in self._messages:
+            if flat is not total.own:
+                total.own[...] = Tensor(flat).to("cpu").data
+            total.add()
+            if flat is not total.own:
+                flat[...] = np.asarray(total.own, like=flat)
 
     def outcome(self) -> tuple[float, bool]:
         """Return the loss of the whole batch, and whether a rank has asked to stop."""
@@ -187,23 +261,3 @@ def _entropy_of(generator: np.random.Generator) -> list[int]:
     """Return the numbers that a generator was seeded with."""
     entropy = generator.bit_generator.seed_seq.entropy  # type: ignore[attr-defined]
     return [int(number) for number in np.atleast_1d(entropy)]
-
-
-def underlying(arrays: Sequence[Array]) -> Array | None:
-    """Return the part of an array that others fill, one after the other; None where there is none."""
-    if any(type(array) is not np.ndarray or not array.flags.c_contiguous for array in arrays):
-        return None
-    owner, *others = map(_owner, arrays)
-    places = [byte_bounds(array) for array in arrays]
-    gaps = any(end != start for (_, end), (start, _) in pairwise(places))
-    if gaps or any(other is not owner for other in others):
-        return None
-    start, end = places[0][0], places[-1][1]
-    first = byte_bounds(owner)[0]
-    return owner.reshape(-1).view(np.uint8)[start - first : end - first].view(arrays[0].dtype)
-
-
-def _owner(array: Array) -> Array:
-    while type(array.base) is np.ndarray:
-        array = array.base
-    return array

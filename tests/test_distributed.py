@@ -12,15 +12,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from autograd import Tensor, callback, jit
-from nn import MLP, SGD, clip_weight_norm_, cross_entropy
+from nn import MLP, SGD
 from nn.checkpoint import load_arrays
-from nn.distributed import underlying
 from nn.schedules import constant
 from nn.training import Training
 
@@ -107,6 +104,8 @@ def sample(count):
 
 parts = {"train": sample(40), "validation": sample(2300), "test": sample(11)}
 model = MLP((16, 8, 3), generator=generator, dtype=np.float64)
+if how == "apart":  # as on several machines
+    Ranks.shared_memory = lambda ranks, size: None
 if how == "elsewhere":  # arrays of another library
     backend.LIBRARIES["foreign"] = "foreign"
     model.to("foreign")
@@ -119,7 +118,7 @@ class Clipped(SGD):
 training = Training(
     model, (Clipped if how == "plain" else SGD)(model.parameters(), 0.5, momentum=0.9), parts, 255,
     epochs=6, batch_size=batch_size, schedule=cosine(0.5, 40), generator=generator, patience=3,
-    replay=how == "replay", ranks=ranks,
+    replay=how in ("replay", "apart"), ranks=ranks,
 )
 losses = [training.loss for record in training]
 if ranks is None or ranks.rank == 0:
@@ -129,7 +128,7 @@ if ranks is None or ranks.rank == 0:
 
 
 @real_ranks
-@pytest.mark.parametrize("how", ["replay", "plain", "elsewhere"])
+@pytest.mark.parametrize("how", ["replay", "plain", "apart", "elsewhere"])
 @pytest.mark.parametrize("batch_size", [7, 2, 40])
 def test_ranks_train_as_a_single_process_does(tmp_path: Path, batch_size: int, how: str) -> None:
     arguments = [str(batch_size), how]
@@ -150,61 +149,97 @@ def test_ranks_train_as_a_single_process_does(tmp_path: Path, batch_size: int, h
             np.testing.assert_allclose(array, expected[name], rtol=1e-6, atol=1e-9, err_msg=name)
 
 
-def test_gradients_that_lie_side_by_side_are_summed_where_they_are() -> None:
-    whole = np.arange(10.0)
-    first, second, third = whole[:4].reshape(2, 2), whole[4:9], whole[9:].reshape(())
-    flat = underlying([first, second, third])
-    assert flat is not None
-    assert np.shares_memory(flat, whole)
-    np.testing.assert_array_equal(flat, whole)
-    np.testing.assert_array_equal(underlying([second]), second)
-    apart = [
-        [second, first],
-        [first, third],
-        [first, second.copy()],
-        [first.T, second],
-        [first[:, 0], second],
-    ]
-    assert [underlying(arrays) for arrays in apart] == [None] * len(apart)
+SUMS = """
+import os
+import sys
+import numpy as np
+import nn.distributed
+from nn.distributed import Ranks, Sum
+
+ranks = Ranks()
+how = sys.argv[1]
+
+def fail(*arguments):
+    raise OSError(38, "not here")
+
+if how == "no file":
+    os.memfd_create = fail
+elif how == "no memory on one" and ranks.rank == 1:
+    nn.distributed.mmap = fail
+elif how == "another file" and ranks.rank == 2:
+    inode = os.stat
+    ranks.tell = lambda message=None: ("/proc/self/exe", Ranks.tell(ranks, message)[1])
+nn.distributed.PIECE = 7
+kept = []
+for dtype in "f4", "f8", "c16":
+    for count in 1, 2, 100:
+        total = Sum(ranks, count, dtype)
+        kept.append(total)
+        assert total.own.dtype == dtype and total.own.shape == (count,) and not total.own.any()
+        for step in range(5):
+            total.own[...] = 0.1 * np.arange(count) + ranks.rank + step
+            total.add()
+            # Rank after rank, so that the bits are those, too.
+            expected = np.zeros(count, dtype)
+            for rank in range(ranks.size):
+                mine = np.zeros(count, dtype)
+                mine[...] = 0.1 * np.arange(count) + rank + step
+                expected += mine
+            np.testing.assert_allclose(total.own, expected, rtol=1e-6)
+    ranks.check_alike([total.own for total in kept])
+shared = len({sum(len(some._all) for some in kept)} - {0})
+print("shared" if shared else "apart")
+"""
 
 
-def test_gradients_that_a_replayed_step_sends_lie_side_by_side() -> None:
-    model = MLP((6, 5, 4, 3), generator=np.random.default_rng(0))
-    sizes: list[Any] = []
-
-    def send(*arrays: Any) -> None:
-        flat = underlying(arrays)
-        sizes.append(None if flat is None else flat.size)
-
-    @jit
-    def step(x: Any, labels: Any) -> Any:
-        loss = cross_entropy(model(Tensor(x)), labels)
-        loss.backward()
-        callback(send, *(parameter.grad.data for parameter in model.parameters()))
-        clip_weight_norm_(model.parameters()[0], 1.0)
-        return loss
-
-    for rows in (7, 2, 7):
-        for _ in range(2):
-            step(np.ones((rows, 6), np.float32), np.zeros(rows, int))
-    assert sizes[0] is None
-    assert set(sizes[-3:]) == {sum(parameter.size for parameter in model.parameters())}
+@real_ranks
+@pytest.mark.parametrize("how", ["as it is", "no file", "no memory on one", "another file"])
+def test_sums_are_made_in_memory_that_all_see_or_else_by_mpi(how: str) -> None:
+    status, out, err = done(3, "-c", SUMS, how)
+    assert (status, err) == (0, "")
+    here = how == "as it is" and sys.platform == "linux"
+    assert out.split() == ["shared" if here else "apart"] * 3
 
 
-def test_gradients_of_several_dtypes_stay_aligned() -> None:
-    some, others = (Tensor(np.ones(n, dtype), requires_grad=True) for n, dtype in ((3, "f4"), (5, "f8")))
+@real_ranks
+@pytest.mark.parametrize("replay", [True, False])
+def test_gradients_of_several_dtypes_and_none_at_all_are_shared(replay: bool) -> None:
+    program = """
+import sys
+import numpy as np
+from autograd import Tensor, jit
+from nn import Module
+from nn.distributed import Ranks, SharedStep
 
-    @jit
-    def step(x: Any) -> Any:
-        some.grad = others.grad = None
-        (np.sum(some * x[0]) + np.sum(others * x[1])).backward()
-        callback(lambda *arrays: None, some.grad.data, others.grad.data)
+class Model(Module):
+    def __init__(self):
+        self.some = Tensor(np.ones(3, "f4"), requires_grad=True)
+        self.others = Tensor(np.ones((5, 1), "f8"), requires_grad=True)
+        self.unused = Tensor(np.ones(2), requires_grad=True)
 
-    for _ in range(3):
-        step(np.ones(2))
-    for tensor in (some, others):
-        assert tensor.grad.data.flags.aligned
-        np.testing.assert_array_equal(tensor.grad.data, np.ones_like(tensor.data))
+ranks, model = Ranks(), Model()
+shared = SharedStep(ranks, model, model.parameters())
+
+def step(x):
+    for parameter in model.parameters():
+        parameter.zero_grad()
+    shared.part_of(np.sum(model.some * x[0]) + np.sum(model.others * x[1])).backward()
+    shared.sum_gradients()
+
+run = jit(step) if sys.argv[1] == "True" else step
+for number in range(4):
+    shared.share(4)
+    shared.prepare(number, number == 3 and ranks.rank == 1)
+    run(np.array([number, 2.0 + ranks.rank]))
+    np.testing.assert_array_equal(model.some.grad.data, np.full(3, number, "f4"))
+    np.testing.assert_array_equal(model.others.grad.data, np.full((5, 1), 2.5))
+    assert model.unused.grad is None
+    for parameter in (model.some, model.others):
+        assert parameter.grad.dtype == parameter.dtype and parameter.grad.data.flags.aligned
+    assert shared.outcome() == (3 * number + 5 * 2.5, number == 3)
+"""
+    status, _, err = done(2, "-c", program, str(replay))
+    assert (status, err) == (0, "")
 
 
 @real_ranks
@@ -371,9 +406,11 @@ if rank == 1:
     runs.load_digits = runs.load_data = none
 """,
     "the parameters of rank 1, 2 are not those of rank 0": """
-def prepare(self, step, asks):
-    self._parameters[0].data[0] += rank * (step == 5)
-training.SharedStep.prepare = prepare
+class Apart(training.SharedStep):
+    def prepare(self, step, asks):
+        super().prepare(step, asks)
+        self._tensors[0].data[0] += rank * (step == 5)
+training.SharedStep = Apart
 """,
     "no space": """
 def save(self):
@@ -384,9 +421,10 @@ runs.Run.save, runs.SAVE_EVERY = save, 0
     "the loss became nan": """
 class Spoilt(training.SharedStep):
     def prepare(self, step, asks):
+        super().prepare(step, asks)
         if step == 5:
-            self._parameters[0].data[...] = np.inf
-            self._parameters[0].data = self._parameters[0].data
+            self._tensors[0].data[...] = np.inf
+            self._tensors[0].data = self._tensors[0].data
 training.SharedStep, runs.SAVE_EVERY = Spoilt, 0
 """,
 }

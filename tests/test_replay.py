@@ -220,6 +220,111 @@ def test_programs_of_views_and_writes(block: int, monkeypatch: pytest.MonkeyPatc
             check(names["function"], *calls)
 
 
+def random_keeper(random: Random) -> str:
+    """Return a program that computes, and sets tensors from outside, whose memories overlap."""
+    names = ["x", "y"]
+    lines = []
+    for number in range(random.randint(4, 20)):
+        kept = f"p{random.randint(0, 5)}.data"
+        a, b = random.choice([*names, kept]), random.choice(names)
+        kind = random.random()
+        if kind < 0.5:
+            makers = [
+                "np.sin({a})",
+                "np.multiply({a}, {b})",
+                "{a} @ {b}",
+                "{a}.copy()",
+                "np.stack([{a}, {b}])[0]",
+            ]
+            maker = random.choice(makers)
+            lines.append(f"v{number} = {maker.format(a=a, b=b)}")
+            names.append(f"v{number}")
+        elif kind < 0.9:
+            lines.append(f"{kept}[...] = {random.choice(names[-2:])}")
+        else:
+            lines.append(f"callback(look, {a})")
+    lines.append(f"return {random.choice(names)}, {kept}")
+    return "\n    ".join(["def function(x, y):", *lines])
+
+
+@pytest.mark.parametrize("block", [compiler.BLOCK, 1])
+def test_arrays_from_outside_are_set_in_the_order_of_the_program(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "BLOCK", block)
+    moved = 0
+    for seed in range(400):
+        found = []
+        for transform in (lambda function: function, jit):
+            whole, other = np.linspace(-1, 1, 100), np.ones(72)
+            parts = [whole[:36], whole[36:72], whole[30:66], other[:36], other[36:]]
+            tensors = [Tensor(part.reshape(6, 6)) for part in parts] + [Tensor(parts[1].reshape(6, 6).T)]
+            seen: list[Any] = []
+            names = {f"p{number}": tensor for number, tensor in enumerate(tensors)}
+            names |= {"np": np, "callback": callback, "look": lambda _: seen.append(whole.copy())}  # noqa: B023
+            exec(random_keeper(Random(seed)), names)
+            function = transform(names["function"])
+            for x, y in np.random.default_rng(seed).uniform(-1, 1, (3, 2, 6, 6)):
+                seen += [np.array(result) for result in function(x, y)]
+                seen += [whole.copy(), other.copy()]
+            found.append(seen)
+        plain, replayed = found
+        assert len(plain) == len(replayed)
+        for first, second in zip(plain, replayed, strict=True):
+            np.testing.assert_array_equal(first, second, err_msg=str(seed))
+        moved += sum(len(program.moved) for program in function.programs.values())
+    assert moved > 50
+
+
+def test_what_is_copied_to_an_array_from_outside_is_computed_there() -> None:
+    model = MLP((6, 5, 3), generator=np.random.default_rng(0))
+    whole = np.zeros(sum(p.size for p in model.parameters()), np.float32)
+    ends = np.cumsum([p.size for p in model.parameters()])
+    places = [
+        (p, Tensor(whole[end - p.size : end].reshape(p.shape)))
+        for p, end in zip(model.parameters(), ends, strict=True)
+    ]
+
+    def function(x: Any) -> None:
+        np.sum(model(Tensor(x)) ** 2).backward()
+        for parameter, place in places:
+            place.data[...] = parameter.grad.data
+            parameter.grad = place
+        callback(lambda array: np.multiply(array, 2, array), whole)
+
+    replayed = jit(function)
+    for k in range(3):
+        x = np.full((4, 6), k + 1, np.float32)
+        for parameter in model.parameters():
+            parameter.grad = None
+        function(x)
+        expected = whole.copy()
+        replayed(x)
+        np.testing.assert_array_equal(whole, expected)
+        for parameter, place in places:
+            assert np.shares_memory(parameter.grad.data, place.data)
+            np.testing.assert_array_equal(parameter.grad.data, place.data)
+    assert "[...]" not in str(replayed) and ".copy()" not in str(replayed)
+
+
+def test_an_argument_may_lie_where_a_result_is_put() -> None:
+    kept = Tensor(np.zeros(5))
+
+    @jit
+    def function(x: Any) -> Any:
+        y = x * 2
+        z = y + x  # after y, which is computed in the memory of `kept`
+        kept.data[...] = y
+        return z
+
+    x = np.arange(5.0)
+    function(x)
+    assert function.latest.moved
+    kept.data[...] = x
+    np.testing.assert_array_equal(function(kept.data), 3 * x)
+    np.testing.assert_array_equal(kept.data, 2 * x)
+
+
 def test_equal_calls_are_made_once_and_what_nobody_needs_never() -> None:
     def function(x: Any) -> Any:
         np.exp(x)
