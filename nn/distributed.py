@@ -1,5 +1,7 @@
 """Data-parallel training over MPI: each rank takes its share of every batch, and gradients are summed.
 
+On one machine ranks add up gradients and update weights in memory that all see, each its part for all.
+
 Ranks are the processes that `mpiexec` starts. mpi4py is imported when they meet, and by nothing else.
 """
 
@@ -23,10 +25,11 @@ from autograd import Tensor, callback
 
 if TYPE_CHECKING:
     from nn.module import Module
+    from nn.optim import Optimizer
 
 Array = NDArray[Any]
 PIECE = 131_072  # numbers that are added up at once: they stay in a processor's cache
-PAGE = 4096  # bytes
+PAGE, LINE = 4096, 64  # bytes: of memory, and of the processor's cache
 
 
 class RankError(Exception):
@@ -180,6 +183,40 @@ class Sum:
         self._ranks.world.Barrier()  # every rank has added up its part
 
 
+class SharedUpdate:
+    """The weights of ranks on one machine, in memory that all see: each updates its part of them for all.
+
+    All have the same gradients, so that all would compute the same (Xu et al., "Automatic cross-replica
+    sharding of weight update in data-parallel training", 2020). The optimizer's state is there once, and
+    complete: between two steps nobody writes to it, nor to the weights of another.
+    """
+
+    def __init__(self, ranks: Ranks, parameters: Sequence[Tensor], weights: list[list[Array]]) -> None:
+        self._ranks = ranks
+        self._parameters = parameters
+        self._own = weights[ranks.rank]
+        self._others = [some for rank, some in enumerate(weights) if rank != ranks.rank]
+
+    def take_in(self) -> None:
+        """Let the weights of this rank lie where the others find them, if they do not yet."""
+        for parameter, place in zip(self._parameters, self._own, strict=True):
+            if parameter.data is not place:
+                place[...] = parameter.data
+                parameter._array = place
+
+    def part(self, count: int) -> slice:
+        """Return which of the numbers of a parameter this rank updates."""
+        return self._ranks.share(count)
+
+    def copies(self, number: int) -> list[Array]:
+        """Return the weights of a parameter on the other ranks."""
+        return [weights[number] for weights in self._others]
+
+    def wait(self) -> None:
+        """Wait until every rank has updated its part."""
+        self._ranks.world.Barrier()
+
+
 class SharedStep:
     """What a training step of several ranks needs: a share of the batch, and the sums of the gradients.
 
@@ -187,16 +224,17 @@ class SharedStep:
     all that ranks tell each other in a step.
     """
 
-    def __init__(self, ranks: Ranks, model: Module, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, ranks: Ranks, model: Module, optimizer: Optimizer) -> None:
         self.ranks = ranks
+        self._optimizer = optimizer
         self._generators = [generator for _, generator in model.named_generators()]
         self._seeds = [_entropy_of(generator) for generator in self._generators]
-        dtype, device = parameters[0].dtype, model.device
+        dtype, device = optimizer.parameters[0].dtype, model.device
         # Of this rank: which part of the batch is its, and whether it asks to stop.
         self._share, self._asks = (Tensor(np.zeros((), dtype)).to(device) for _ in range(2))
         self._share.data[...] = 1 / ranks.size
         self._told = [Tensor(np.full((), n, dtype), requires_grad=True).to_(device) for n in (1, 0)]
-        self._tensors = (*parameters, *self._told)
+        self._tensors = (*optimizer.parameters, *self._told)
         self._places: list[tuple[Tensor, Tensor]] = []  # where the gradient of each tensor is sent from
         self._messages: list[tuple[Array, Sum]] = []
 
@@ -209,13 +247,16 @@ class SharedStep:
     def prepare(self, step: int, asks_to_stop: bool) -> None:
         """Let dropout draw what depends on the seed, the rank and the step alone, and note what to tell."""
         if not self._messages:
-            self._lay_out()
+            self._lay_out_gradients()
+            self._lay_out_weights()
+        if self._optimizer.together is not None:
+            self._optimizer.together.take_in()
         self._asks.data[...] = asks_to_stop
         for number, (generator, seed) in enumerate(zip(self._generators, self._seeds, strict=True)):
             seeds = np.random.SeedSequence([*seed, number, self.ranks.rank, step])
             generator.bit_generator.state = type(generator.bit_generator)(seeds).state
 
-    def _lay_out(self) -> None:
+    def _lay_out_gradients(self) -> None:
         """Let the gradients of each dtype lie side by side, to be one message; with the other ranks."""
         for dtype in dict.fromkeys(tensor.dtype for tensor in self._tensors):
             alike = [tensor for tensor in self._tensors if tensor.dtype == dtype]
@@ -226,6 +267,30 @@ class SharedStep:
             for tensor, end in zip(alike, ends, strict=True):
                 place = flat[end - tensor.size : end].reshape(tensor.shape)
                 self._places.append((tensor, Tensor(place)))
+
+    def _lay_out_weights(self) -> None:
+        """Let each rank update its part of the weights for all, where they share memory."""
+        optimizer, size = self._optimizer, self.ranks.size
+        weights = [parameter.data for parameter in optimizer.parameters]
+        states = [array for slot in optimizer.slots for array in optimizer.state[slot]]
+        if any(parameter.device != "cpu" for parameter in optimizer.parameters):
+            return
+        arrays = [*weights * size, *states]
+        *starts, end = accumulate((-(-array.nbytes // LINE) * LINE for array in arrays), initial=0)
+        if (memory := self.ranks.shared_memory(end)) is None:
+            return
+        places = [
+            np.ndarray(array.shape, array.dtype, memory, start)
+            for array, start in zip(arrays, starts, strict=True)
+        ]
+        count = len(weights)
+        by_rank = [places[start : start + count] for start in range(0, size * count, count)]
+        optimizer.together = SharedUpdate(self.ranks, optimizer.parameters, by_rank)
+        shared = iter(places[size * count :])
+        for slot in optimizer.slots:
+            for number, array in enumerate(optimizer.state[slot]):
+                place = optimizer.state[slot][number] = next(shared)
+                place[...] = array  # the same on all ranks
 
     def part_of(self, loss: Tensor) -> Tensor:
         """Return what the mean loss of this rank's samples adds to that of the whole batch."""

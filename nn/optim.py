@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autograd import Tensor, callback
+
+if TYPE_CHECKING:
+    from nn.distributed import SharedUpdate
 
 Array = NDArray[Any]
 
@@ -19,8 +22,8 @@ Array = NDArray[Any]
 PIECE = 262_144
 Place = tuple[str, np.dtype[Any]]
 """A device, and the dtype that is computed in there."""
-Piece = tuple[slice | None, Array, list[Array], list[Array]]
-"""Where it is in the parameter (None for all of a real one), and there: weights, state and scratch."""
+Piece = tuple[slice | None, Array, list[Array], list[Array], list[Array]]
+"""Where it is in the parameter (None for all of a real one): weights, state, scratch, and others' weights."""
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -51,6 +54,8 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()
+    together: SharedUpdate | None = None
+    """Where ranks of one machine train together: each changes its part of every parameter for all."""
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         self.parameters = list(parameters)
@@ -90,8 +95,8 @@ class Optimizer:
         self._numbers: dict[Place, Array] = {}  # a row per parameter
 
     def __getstate__(self) -> dict[str, Any]:
-        # Views would be copied as arrays of their own.
-        return {**vars(self), "_pieces": [(None, [], [])] * len(self.parameters)}
+        # Views would be copied as arrays of their own, and a copy shares nothing with other ranks.
+        return {**vars(self), "_pieces": [(None, [], [])] * len(self.parameters), "together": None}
 
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
@@ -118,12 +123,16 @@ class Optimizer:
             cut, pieces, numbers = self._pieces[number]
             if cut is not data:
                 pieces, numbers = self._cut(number, data)
-            for place, w, state, scratch in pieces:
+            for place, w, state, scratch, copies in pieces:
                 g = gradient if place is None else _as_reals(gradient).reshape(-1)[place]
                 if self.weight_decay:
                     g = self.decay(w, g, scratch[0], numbers[-1])
                 self.update(w, g, state, scratch, numbers)
+                for copy in copies:
+                    copy[...] = w
             parameter.data = data  # tells the graph that the values have changed
+        if self.together is not None:
+            callback(self.together.wait)
 
     def _advance(self, numbers: list[int]) -> None:
         """Count a step of these parameters, and set the numbers that it computes with."""
@@ -158,14 +167,19 @@ class Optimizer:
         constants = [numbers[number, i, ...] for i in range(numbers.shape[1])]
         pieces: list[Piece] = []
         length = _piece(self.parameters[number])
-        if data.size <= length and data is owner:
+        part, others = slice(0, data.size), []
+        if self.together is not None:
+            part = self.together.part(data.size)
+            others = [_as_reals(Tensor(copy).data) for copy in self.together.copies(number)]
+        if self.together is None and data.size <= length and data is owner:
             rows = [row[: data.size].reshape(data.shape) for row in scratch]
-            pieces.append((None, data, state, rows))
+            pieces.append((None, data, state, rows, []))
         else:
-            for start in range(0, data.size, length):
-                place = slice(start, start + length)
+            for start in range(part.start, part.stop, length):
+                place = slice(start, min(start + length, part.stop))
                 w, *parts = (row.reshape(-1)[place] for row in (data, *state))
-                pieces.append((place, w, parts, [row[: w.size] for row in scratch]))
+                copies = [copy.reshape(-1)[place] for copy in others]
+                pieces.append((place, w, parts, [row[: w.size] for row in scratch], copies))
         if type(scratch) is type(self._scratch[there]):  # jit does not look on
             self._pieces[number] = owner, pieces, constants
         return pieces, constants

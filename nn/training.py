@@ -86,7 +86,7 @@ class Training:
                 "the model draws from the generator that shuffles, which would differ between ranks; give it "
                 "a generator of its own"
             )
-        self._shared = None if ranks is None else SharedStep(ranks, model, optimizer.parameters)
+        self._shared = None if ranks is None else SharedStep(ranks, model, optimizer)
         self._outputs: tuple[Any, Labels] = np.zeros((0, 1)), np.zeros(0, int)
         self._shuffle = generator.bit_generator.state
         self._seconds = 0.0

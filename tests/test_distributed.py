@@ -89,7 +89,7 @@ PROGRAM = """
 import sys
 import numpy as np
 from autograd import backend
-from nn import MLP, SGD, clip_grad_norm_
+from nn import MLP, SGD, Adam, clip_grad_norm_, clip_weight_norm_
 from nn.checkpoint import save_arrays
 from nn.distributed import Ranks
 from nn.schedules import cosine
@@ -115,20 +115,29 @@ class Clipped(SGD):
         clip_grad_norm_(self.parameters, 0.2)  # of the gradient of all ranks
         super().step()
 
+def constrain():
+    clip_weight_norm_(model.parameters()[0], 0.7)
+
+if how == "adam":
+    optimizer = Adam(model.parameters(), 0.05)
+else:
+    optimizer = (Clipped if how == "plain" else SGD)(model.parameters(), 0.5, momentum=0.9)
 training = Training(
-    model, (Clipped if how == "plain" else SGD)(model.parameters(), 0.5, momentum=0.9), parts, 255,
+    model, optimizer, parts, 255, after_step=constrain if how in ("plain", "adam") else int,
     epochs=6, batch_size=batch_size, schedule=cosine(0.5, 40), generator=generator, patience=3,
-    replay=how in ("replay", "apart"), ranks=ranks,
+    replay=how in ("replay", "apart", "adam"), ranks=ranks,
 )
 losses = [training.loss for record in training]
 if ranks is None or ranks.rank == 0:
     numbers = [[record[name] for name in sorted(record) if name != "seconds"] for record in training.history]
-    save_arrays(sys.argv[4], {**model.state_dict(), "history": np.array(numbers), "losses": np.array(losses)})
+    state = {f"optimizer.{name}": value for name, value in optimizer.state_dict().items()}
+    told = {"history": np.array(numbers), "losses": np.array(losses)}
+    save_arrays(sys.argv[4], {**model.state_dict(), **state, **told})
 """
 
 
 @real_ranks
-@pytest.mark.parametrize("how", ["replay", "plain", "apart", "elsewhere"])
+@pytest.mark.parametrize("how", ["replay", "plain", "adam", "apart", "elsewhere"])
 @pytest.mark.parametrize("batch_size", [7, 2, 40])
 def test_ranks_train_as_a_single_process_does(tmp_path: Path, batch_size: int, how: str) -> None:
     arguments = [str(batch_size), how]
@@ -208,26 +217,33 @@ def test_gradients_of_several_dtypes_and_none_at_all_are_shared(replay: bool) ->
 import sys
 import numpy as np
 from autograd import Tensor, jit
-from nn import Module
+from nn import SGD, Module
 from nn.distributed import Ranks, SharedStep
 
 class Model(Module):
     def __init__(self):
         self.some = Tensor(np.ones(3, "f4"), requires_grad=True)
         self.others = Tensor(np.ones((5, 1), "f8"), requires_grad=True)
+        self.pair = Tensor(np.array([1 + 1j]), requires_grad=True)
         self.unused = Tensor(np.ones(2), requires_grad=True)
 
 ranks, model = Ranks(), Model()
-shared = SharedStep(ranks, model, model.parameters())
+optimizer = SGD(model.parameters(), 0.5, momentum=0.5)
+shared = SharedStep(ranks, model, optimizer)
 
 def step(x):
     for parameter in model.parameters():
         parameter.zero_grad()
-    shared.part_of(np.sum(model.some * x[0]) + np.sum(model.others * x[1])).backward()
+    loss = np.sum(model.some * x[0]) + np.sum(model.others * x[1]) + np.sum(np.real(model.pair) * 2)
+    shared.part_of(loss).backward()
     shared.sum_gradients()
+    optimizer.step()
 
 run = jit(step) if sys.argv[1] == "True" else step
+alone = Model()
+reference = SGD(alone.parameters(), 0.5, momentum=0.5)
 for number in range(4):
+    loss = 3 * model.some.data[0] * number + 5 * model.others.data[0, 0] * 2.5 + 2 * model.pair.data[0].real
     shared.share(4)
     shared.prepare(number, number == 3 and ranks.rank == 1)
     run(np.array([number, 2.0 + ranks.rank]))
@@ -236,7 +252,19 @@ for number in range(4):
     assert model.unused.grad is None
     for parameter in (model.some, model.others):
         assert parameter.grad.dtype == parameter.dtype and parameter.grad.data.flags.aligned
-    assert shared.outcome() == (3 * number + 5 * 2.5, number == 3)
+    found, stop = shared.outcome()
+    np.testing.assert_allclose(found, loss, rtol=1e-6)
+    assert stop == (number == 3)
+    for parameter, other in zip(alone.parameters(), model.parameters()):
+        parameter.grad = other.grad
+    reference.step()
+    for parameter, other in zip(alone.parameters(), model.parameters()):
+        np.testing.assert_array_equal(other.data, parameter.data)
+    if number == 1:  # as when another state is loaded
+        model.others.data = alone.others.data = np.full((5, 1), 7.0)
+assert optimizer.together is not None or sys.platform != "linux"
+for parameter, other in zip(reference.state["momentum"], optimizer.state["momentum"]):
+    np.testing.assert_array_equal(other, parameter)
 """
     status, _, err = done(2, "-c", program, str(replay))
     assert (status, err) == (0, "")
@@ -265,7 +293,7 @@ from nn.distributed import Ranks, SharedStep
 ranks = Ranks()
 generator = np.random.default_rng(0)
 model = MLP((4, 50, 3), dropout=0.5, generator=generator)
-shared = SharedStep(ranks, model, model.parameters())
+shared = SharedStep(ranks, model, SGD(model.parameters()))
 for step in range(3):
     shared.prepare(step, False)
     for numbers in ranks.world.allgather([g.integers(0, 2**60) for _, g in model.named_generators()]):
@@ -407,9 +435,9 @@ if rank == 1:
 """,
     "the parameters of rank 1, 2 are not those of rank 0": """
 class Apart(training.SharedStep):
-    def prepare(self, step, asks):
-        super().prepare(step, asks)
-        self._tensors[0].data[0] += rank * (step == 5)
+    def outcome(self):
+        self._tensors[0].data[0] += rank
+        return super().outcome()
 training.SharedStep = Apart
 """,
     "no space": """
