@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 PIECE = 131_072  # numbers that are added up at once: they stay in a processor's cache
-PAGE, LINE = 4096, 64  # bytes: of memory, and of the processor's cache
+PAGE = 4096  # bytes
 
 
 class RankError(Exception):
@@ -105,13 +105,14 @@ class Ranks:
         """Sum an array over all ranks, in place."""
         self.world.Allreduce(self._mpi.IN_PLACE, numbers)
 
-    def shared_memory(self, size: int) -> mmap | None:
-        """Return memory of so many bytes that all ranks see; None where they cannot, as on several machines.
+    def shared_arrays(self, examples: Sequence[Array]) -> list[Array] | None:
+        """Return arrays like these that all ranks see, or None where they cannot, as on several machines.
 
-        It is a file without a name, which only Linux has. MPI_Win_allocate_shared would do as well, but
-        takes it from /dev/shm, of which containers have 64 MB, and with the Open MPI of PyPI prints an error
-        that is none (open-mpi/ompi#14086).
+        Their memory is a file without a name, which only Linux has. MPI_Win_allocate_shared would do as well,
+        but takes it from /dev/shm, of which containers have 64 MB, and with the Open MPI of PyPI prints an
+        error that is none (open-mpi/ompi#14086).
         """
+        *starts, size = accumulate((-(-x.nbytes // PAGE) * PAGE for x in examples), initial=0)
         machine = self.world.Split_type(self._mpi.COMM_TYPE_SHARED)
         together = machine.size == self.size and sys.platform == "linux"
         machine.Free()
@@ -130,7 +131,11 @@ class Ranks:
         everywhere = all(self.world.allgather(memory is not None))
         if own is not None:
             own.close()
-        return memory if everywhere else None
+        if memory is None or not everywhere:
+            return None
+        return [
+            np.ndarray(x.shape, x.dtype, memory, start) for x, start in zip(examples, starts, strict=True)
+        ]
 
     def check_alike(self, arrays: Sequence[Array]) -> None:
         """Raise RankError, on every rank, unless all have the same arrays, bit for bit."""
@@ -156,18 +161,14 @@ class Sum:
 
     def __init__(self, ranks: Ranks, count: int, dtype: Any) -> None:
         self._ranks = ranks
-        pages = -(-count * np.dtype(dtype).itemsize // PAGE) * PAGE
-        memory = ranks.shared_memory(pages * ranks.size)
-        if memory is None:
-            self._all: list[Array] = []
-            self.own = np.zeros(count, dtype)
-        else:
-            self._all = [np.frombuffer(memory, dtype, count, pages * rank) for rank in range(ranks.size)]
+        self.own: Array = np.zeros(count, dtype)
+        self._all = ranks.shared_arrays([self.own] * ranks.size)
+        if self._all is not None:
             self.own = self._all[ranks.rank]
 
     def add(self) -> None:
         """Let `own` be the sum of those of all ranks, on all of them."""
-        if not self._all:
+        if self._all is None:
             self._ranks.add(self.own)
             return
         part = self._ranks.share(len(self.own))
@@ -275,14 +276,8 @@ class SharedStep:
         states = [array for slot in optimizer.slots for array in optimizer.state[slot]]
         if any(parameter.device != "cpu" for parameter in optimizer.parameters):
             return
-        arrays = [*weights * size, *states]
-        *starts, end = accumulate((-(-array.nbytes // LINE) * LINE for array in arrays), initial=0)
-        if (memory := self.ranks.shared_memory(end)) is None:
+        if (places := self.ranks.shared_arrays([*weights * size, *states])) is None:
             return
-        places = [
-            np.ndarray(array.shape, array.dtype, memory, start)
-            for array, start in zip(arrays, starts, strict=True)
-        ]
         count = len(weights)
         by_rank = [places[start : start + count] for start in range(0, size * count, count)]
         optimizer.together = SharedUpdate(self.ranks, optimizer.parameters, by_rank)

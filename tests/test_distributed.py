@@ -105,7 +105,7 @@ def sample(count):
 parts = {"train": sample(40), "validation": sample(2300), "test": sample(11)}
 model = MLP((16, 8, 3), generator=generator, dtype=np.float64)
 if how == "apart":  # as on several machines
-    Ranks.shared_memory = lambda ranks, size: None
+    Ranks.shared_arrays = lambda ranks, examples: None
 if how == "elsewhere":  # arrays of another library
     backend.LIBRARIES["foreign"] = "foreign"
     model.to("foreign")
@@ -196,7 +196,7 @@ for dtype in "f4", "f8", "c16":
                 expected += mine
             np.testing.assert_allclose(total.own, expected, rtol=1e-6)
     ranks.check_alike([total.own for total in kept])
-shared = len({sum(len(some._all) for some in kept)} - {0})
+shared = len({sum(len(some._all or ()) for some in kept)} - {0})
 print("shared" if shared else "apart")
 """
 
