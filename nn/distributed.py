@@ -189,14 +189,22 @@ class SharedUpdate:
 
     All have the same gradients, so that all would compute the same (Xu et al., "Automatic cross-replica
     sharding of weight update in data-parallel training", 2020). The optimizer's state is there once, and
-    complete: between two steps nobody writes to it, nor to the weights of another.
+    complete: between two steps nobody writes to it, nor to the weights of another. `places` are for the
+    weights of each rank, and then for the state, which is moved there.
     """
 
-    def __init__(self, ranks: Ranks, parameters: Sequence[Tensor], weights: list[list[Array]]) -> None:
+    def __init__(self, ranks: Ranks, optimizer: Optimizer, places: Sequence[Array]) -> None:
         self._ranks = ranks
-        self._parameters = parameters
-        self._own = weights[ranks.rank]
-        self._others = [some for rank, some in enumerate(weights) if rank != ranks.rank]
+        self._parameters = optimizer.parameters
+        count, end = len(self._parameters), len(self._parameters) * ranks.size
+        weights = [places[start : start + count] for start in range(0, end, count)]
+        self._own = weights.pop(ranks.rank)
+        self._others = weights
+        states = iter(places[end:])
+        for slot in optimizer.slots:
+            for number, array in enumerate(optimizer.state[slot]):
+                place = optimizer.state[slot][number] = next(states)
+                place[...] = array  # the same on all ranks
 
     def take_in(self) -> None:
         """Let the weights of this rank lie where the others find them, if they do not yet."""
@@ -271,21 +279,13 @@ class SharedStep:
 
     def _lay_out_weights(self) -> None:
         """Let each rank update its part of the weights for all, where they share memory."""
-        optimizer, size = self._optimizer, self.ranks.size
-        weights = [parameter.data for parameter in optimizer.parameters]
-        states = [array for slot in optimizer.slots for array in optimizer.state[slot]]
+        optimizer = self._optimizer
         if any(parameter.device != "cpu" for parameter in optimizer.parameters):
             return
-        if (places := self.ranks.shared_arrays([*weights * size, *states])) is None:
-            return
-        count = len(weights)
-        by_rank = [places[start : start + count] for start in range(0, size * count, count)]
-        optimizer.together = SharedUpdate(self.ranks, optimizer.parameters, by_rank)
-        shared = iter(places[size * count :])
-        for slot in optimizer.slots:
-            for number, array in enumerate(optimizer.state[slot]):
-                place = optimizer.state[slot][number] = next(shared)
-                place[...] = array  # the same on all ranks
+        weights = [parameter.data for parameter in optimizer.parameters] * self.ranks.size
+        states = [array for slot in optimizer.slots for array in optimizer.state[slot]]
+        if (places := self.ranks.shared_arrays([*weights, *states])) is not None:
+            optimizer.together = SharedUpdate(self.ranks, optimizer, places)
 
     def part_of(self, loss: Tensor) -> Tensor:
         """Return what the mean loss of this rank's samples adds to that of the whole batch."""

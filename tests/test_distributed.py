@@ -158,6 +158,40 @@ def test_ranks_train_as_a_single_process_does(tmp_path: Path, batch_size: int, h
             np.testing.assert_allclose(array, expected[name], rtol=1e-6, atol=1e-9, err_msg=name)
 
 
+# Now and then a rank waits between two lines, so that the others are ahead of it wherever they can be.
+DELAYS = """
+import random
+import sys
+import time
+from mpi4py import MPI
+
+luck = random.Random(MPI.COMM_WORLD.rank)
+
+def at_a_line(frame, event, argument):
+    if event == "line" and luck.random() < 0.05:
+        time.sleep(luck.choice([0.0002, 0.001, 0.004]))
+    return at_a_line
+
+def at_a_call(frame, event, argument):
+    name = frame.f_code.co_filename
+    return at_a_line if name.startswith("<jit") or "/nn/" in name else None
+
+sys.settrace(at_a_call)
+"""
+
+
+@real_ranks
+@pytest.mark.parametrize("how", ["replay", "plain", "adam"])
+def test_ranks_that_are_late_change_no_bit(tmp_path: Path, how: str) -> None:
+    expected, found = tmp_path / "together.npz", tmp_path / "late.npz"
+    for program, path in (PROGRAM, expected), (DELAYS + PROGRAM, found):
+        status, _, err = done(3, "-c", program, "ranks", "7", how, str(path))
+        assert status == 0, err
+    arrays = load_arrays(expected)
+    for name, array in load_arrays(found).items():
+        assert array.tobytes() == arrays[name].tobytes(), name
+
+
 SUMS = """
 import os
 import sys
