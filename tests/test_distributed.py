@@ -44,7 +44,10 @@ running: list[subprocess.Popen[str]] = []
 
 
 @pytest.fixture(autouse=True)
-def _none_is_left() -> Iterator[None]:
+def _none_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # Of an mpiexec that was killed Open MPI leaves a folder, named by the process: the next of that number
+    # would say "The PMIx server's listener thread failed to start", and end.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield
     while running:
         with running.pop() as process:
