@@ -5,11 +5,11 @@
 
 The network is 784-1024-1024-1024-10 in float32, trained by SGD with momentum, with one BLAS thread per rank.
 Weak scaling gives every rank a batch of 128, strong scaling shares one of 256. In each round every rank takes
-steps alone, while the others sleep; then all take them at once, without messages; then together. What other
-programs and machines do to a core can slow a step by a third, and ranks wait for the slowest: so besides the
-median over all steps there is their first decile, which is as undisturbed as it gets. From what a sample
-costs, and a message of MPI of each size, follows a prediction for 8, 64 and 1,024 ranks, on machines of
-their own. results/scaling.md and scaling.png are written.
+steps alone, while the others sleep; then all take them at once, and only wait for each other after each; then
+together. What other programs and machines do to a core can slow a step by a third, and ranks wait for the
+slowest: so besides the median over all steps there is their first decile, which is as undisturbed as it gets.
+From what a sample costs, and a message of MPI of each size, follows a prediction for 8, 64 and 1,024 ranks,
+on machines of their own. results/scaling.md and scaling.png are written.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def report(ranks: int, times: Times) -> None:
         "| | ms a step, first decile | efficiency | median | efficiency |",
         "|---|---:|---:|---:|---:|",
         row(f"1 rank, {WEAK} samples", f"alone {WEAK}"),
-        row(f"{ranks} ranks at once, {WEAK} each, no messages", "at once", *over(times, WEAK, "at once")),
+        row(f"{ranks} ranks that only wait for each other", "at once", *over(times, WEAK, "at once")),
         row(f"weak: {ranks} ranks, {WEAK} each", f"together {WEAK}", *weak),
         row(f"1 rank, {STRONG} samples", f"alone {STRONG}"),
         row(f"strong: {ranks} ranks, {each} each", f"together {each}", *strong),
