@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -43,7 +43,7 @@ from nn.pictures import Curves, draw
 from nn.recipes import SCHEDULES, Recipe, load_data, make_constraint, make_network, make_optimizer
 from nn.signals import stop_signals
 from nn.terminal import Terminal
-from nn.training import NonFiniteLoss, Training
+from nn.training import NonFiniteLoss, Record, Training
 
 SAVE_EVERY = 30.0  # seconds between checkpoints: what a killed run loses at most
 DIVERGED = 1_000  # a cross-entropy hundreds of times that of guessing
@@ -119,18 +119,20 @@ def follow(ranks: Ranks) -> int:
                 if (state := ranks.tell()) is None:
                     break
                 training.load_state_dict(state)
-                _train_along(training, signals)
+                with suppress(NonFiniteLoss):
+                    for _ in _events(training, signals):
+                        pass
     return 0
 
 
-def _train_along(training: Training, signals: list[int]) -> None:
-    """Train to the same end as rank 0 does in its loop."""
-    with suppress(NonFiniteLoss):
-        for record in training:
-            if record is not None and record["loss"] >= DIVERGED:
-                return
-            if signals:
-                training.stop()
+def _events(training: Training, signals: list[int]) -> Iterator[Record | None]:
+    """Yield what a training does, until its end, a signal, or a loss beyond hope: the same on all ranks."""
+    for record in training:
+        yield record
+        if record is not None and record["loss"] >= DIVERGED:
+            return
+        if signals:
+            training.stop()
 
 
 def _check_shown(show: bool, config: Mapping[str, Any]) -> None:
@@ -304,7 +306,7 @@ class Run:
         terminal.begin(epochs * samples, done)
         saved = monotonic()
         try:
-            for record in training:
+            for record in _events(training, signals):
                 if record is None:
                     count = min(batch_size, samples - (training.position - 1) * batch_size)
                     epoch = len(training.history) + 1
@@ -313,11 +315,7 @@ class Run:
                     terminal.epoch(record, best=best_epoch(training.history) is record)
                     write_table(self.folder / TABLE, training.history)
                     curves.update()
-                    if record["loss"] >= DIVERGED:
-                        return
                 curves.respond()
-                if signals:
-                    training.stop()
                 if monotonic() - saved > SAVE_EVERY:
                     self.save()
                     saved = monotonic()
