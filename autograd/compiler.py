@@ -190,7 +190,7 @@ class Plan:
 
     def _in_block(self, block: Array, example: Array) -> Array:
         """Return the array that is laid out in a block like an example: one for all that are alike."""
-        key = id(block), example.shape, example.dtype, example.strides
+        key = id(block), _layout(example)
         if key not in self.placed:
             self.placed[key] = ndarray(example.shape, example.dtype, block.data, strides=example.strides)
         return self.placed[key]
@@ -305,14 +305,8 @@ def _in_place(call: Call, ending: set[Storage], blocks: dict[Storage, Array]) ->
         if (
             storage in ending
             and storage in blocks
-            and variable.value.dtype == result.dtype
-            and all(
-                v.value.shape == result.shape
-                and v.value.strides == result.strides
-                and v.value is v.storage.root
-                for v in call.operands()
-                if v.storage is storage
-            )
+            and _layout(variable.value) == _layout(result)
+            and all(v.value is storage.root for v in call.operands() if v.storage is storage)
         ):
             return storage
     return None
